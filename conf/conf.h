@@ -1,0 +1,182 @@
+/*
+ * conf/conf.h - the configuration as plain structs: filled by schema.c from an INI file, read
+ * by everybody else.
+ *
+ * Shape    struct conf owns arrays of sites, pools and listeners; routes belong to their site.
+ * Indices are stable for the life of a struct conf; pointers into it too. Units    times in
+ * milliseconds, sizes in bytes Threads  filled by the master before threads start, constant
+ * after Memory   everything hangs off conf->arena; conf_free() ends it all
+ */
+#ifndef CONF_CONF_H
+#define CONF_CONF_H
+
+#include <stdio.h>
+#include <sys/types.h>
+
+#include "../gateway/arena.h"
+
+/* NAME=VALUE, in the order of the file. */
+struct conf_env {
+    struct slice name, value;
+};
+
+enum conf_writer { CONF_WRITER_AUTO, CONF_WRITER_ALWAYS };
+enum conf_body { CONF_BODY_AUTO, CONF_BODY_SPOOL, CONF_BODY_STREAM };
+enum conf_links { CONF_LINKS_INSIDE, CONF_LINKS_FOLLOW };
+enum conf_tristate { CONF_UNSET = -1, CONF_OFF = 0, CONF_ON = 1 };
+/* The same order as syslog's, so that a smaller number is worse. */
+enum conf_level {
+    CONF_LOG_ERROR = 3,
+    CONF_LOG_WARN = 4,
+    CONF_LOG_NOTICE = 5,
+    CONF_LOG_INFO = 6,
+    CONF_LOG_DEBUG = 7
+};
+
+struct conf_gateway {
+    const char *user;        /* NULL: whoever started us */
+    unsigned workers;        /* 0: one per core */
+    enum conf_writer writer; /* auto | always */
+    unsigned writers;        /* writer threads, 64 */
+    const char *runtime_dir; /* sockets of pool processes, pid file, control socket */
+    const char *spool_dir;
+    int64_t spool_memory; /* bytes of one body kept in memory before its file starts, 64K */
+    int64_t spool_limit;  /* bytes in spool files, over all requests, 4G */
+    unsigned max_connections;
+    const char *access_log; /* path, "off" or "stderr" */
+    const char *error_log;  /* path or "stderr" */
+    enum conf_level error_level;
+    const char *pid_file; /* runtime_dir/h2cgi.pid unless set */
+    int64_t handshake_timeout_ms;
+    int64_t head_timeout_ms;
+    int64_t body_timeout_ms;
+    int64_t idle_timeout_ms;
+    int64_t write_timeout_ms;
+    int64_t drain_timeout_ms;
+    int64_t head_limit;           /* bytes of a request head, h2: of the field list; 64K */
+    unsigned head_fields;         /* fields of a request head, 100 */
+    unsigned h2_streams;          /* SETTINGS_MAX_CONCURRENT_STREAMS, 100 */
+    int64_t h2_stream_window;     /* bytes, 64K */
+    int64_t h2_connection_window; /* bytes, 1M */
+    unsigned
+        h2_resets; /* resets by the client, and caused by it, per 30 s before it is cut off */
+    unsigned h2_control_frames; /* PING + SETTINGS + empty frames + unknown ones per 10 s before
+                                   it is cut off */
+};
+
+struct conf_listen {
+    const char *name;
+    const char **addresses; /* as written: host:port, *:port, [v6]:port, unix:/path */
+    unsigned n_addresses;
+    bool tls;
+};
+
+struct conf_route {
+    struct slice pattern; /* as written, without a leading "= " */
+    bool exact;           /* "= /path" */
+    struct slice prefix;  /* literal part, ends in a slash; "/" where the pattern starts with a
+                             star; for exact: the path */
+    struct slice suffix; /* what must follow a path component, ".php" of "*.php"; empty if there
+                            is no star */
+    const char *root;    /* own root or NULL; for pools and files */
+    const char *script;  /* one program for everything below, or NULL */
+    struct slice *index; /* own index list or NULL */
+    unsigned n_index;
+    int pool;             /* index into conf->pools, -1: files or redirect */
+    int redirect_status;  /* 301, 302, 303, 307, 308; 0: none */
+    const char *redirect; /* target as written, or NULL */
+    struct conf_env *env; /* request variables (FastCGI parameters) */
+    unsigned n_env;
+    bool auth_basic;
+    const char *auth_realm; /* "restricted" unless set */
+    const char *auth_file;
+    const char *auth_match; /* POSIX extended regular expression on path?query, or NULL: all */
+    enum conf_tristate script_check; /* CONF_UNSET: on, but off for a pool with a TCP address */
+    int64_t body_limit;              /* -1: the site's */
+    int request_body;                /* enum conf_body, -1: the site's */
+    int response_body;               /* enum conf_body (SPOOL or STREAM), -1: the site's */
+    int links;                       /* enum conf_links, -1: the site's */
+    const char *file;                /* where the section is, for the log */
+    unsigned line;
+};
+
+struct conf_site {
+    const char *name;
+    struct slice *hosts; /* lower case: "example.org", "*.example.org", "*" */
+    unsigned n_hosts;
+    const char *certificate, *certificate_key;
+    const char *root;
+    struct slice *index; /* index.html unless set */
+    unsigned n_index;
+    int64_t body_limit; /* 1G unless set; 0: none */
+    enum conf_body request_body;
+    enum conf_body response_body;
+    enum conf_links links;
+    struct conf_route *routes; /* in the order of the file; a site without one has a single
+                                  files route for "/" */
+    unsigned n_routes;
+    const char *file;
+    unsigned line;
+};
+
+struct conf_address {
+    const char *text; /* as written: unix:/path, host:port, [v6]:port */
+};
+
+struct conf_pool {
+    const char *name;
+    struct conf_address *connect; /* servers by address; n_connect = 0 when spawned */
+    unsigned n_connect;
+    const char **spawn; /* argv, NULL-terminated; NULL unless spawned.  For cgi pools: NULL, the
+                           runner is meant */
+    bool cgi;
+    unsigned processes; /* processes h2cgi starts; cgi: max_requests unless set; spawn: 1 */
+    unsigned requests_per_process; /* requests one process takes at once; 1 */
+    const char *user;              /* NULL: the gateway's user, or whoever started us */
+    struct conf_env *env;          /* environment of the processes */
+    unsigned n_env;
+    unsigned max_requests; /* in flight, the whole pool; connect: 16; spawned: processes *
+                              requests_per_process */
+    unsigned keepalive; /* idle connections kept; max_requests unless set; 0: a connection per
+                           request */
+    unsigned queue;     /* requests waiting, 128 */
+    int64_t queue_timeout_ms;
+    int64_t connect_timeout_ms;
+    int64_t send_timeout_ms;
+    int64_t first_byte_timeout_ms;
+    int64_t read_timeout_ms; /* between bytes */
+    int64_t timeout_ms;      /* the whole request; cgi: TERM then KILL */
+    int64_t abort_timeout_ms;
+    const char *file;
+    unsigned line;
+};
+
+struct conf {
+    struct arena arena;
+    const char *path; /* the main file; "serve" for one made by h2cgi serve */
+    struct conf_gateway gateway;
+    struct conf_listen *listens;
+    unsigned n_listens;
+    struct conf_site *sites;
+    unsigned n_sites;
+    int default_site; /* the site with host = *, else 0 */
+    struct conf_pool *pools;
+    unsigned n_pools;
+};
+
+/*
+ * conf/check.c: read a file with its includes.  All errors at once go to errors_to, one a line:
+ *     FILE:LINE: what is wrong; did you mean "X"?
+ * Returns the configuration, or NULL if there was any error.  Checks what can be seen without
+ * starting anything: types, ranges, unknown and missing keys, names that do not exist,
+ * patterns, files that a key names (auth_file, certificate: readable and PEM is gateway/tls.c's
+ * business), users, addresses.
+ */
+struct conf *conf_load(const char *path, FILE *errors_to);
+
+/* The same from text held in memory (h2cgi serve, tests); name is used for messages. */
+struct conf *conf_load_text(const char *name, const char *text, size_t len, FILE *errors_to);
+
+void conf_free(struct conf *conf);
+
+#endif

@@ -1,0 +1,68 @@
+/*
+ * fcgi/spawner.h - the process that starts and ends pool processes.
+ *
+ * Shape    one thread, one poll loop.  Talks to the gateway over a SOCK_SEQPACKET socketpair in
+ * fixed-size messages that carry numbers only: never a path, an argument or a variable, so a
+ * broken gateway can start nothing but what the INI names Life     a slot that was started
+ * stays wanted: its process is restarted when it ends, at once if it ran for 10 s or exited
+ * with status 0 after serving, else after a delay that grows from 100 ms to 30 s and is logged
+ * with the reason (exit status, signal) Threads  runs alone in its process
+ */
+#ifndef FCGI_SPAWNER_H
+#define FCGI_SPAWNER_H
+
+#include <sys/resource.h>
+
+#include "../conf/conf.h"
+
+enum spawner_verb {
+    SPAWNER_START = 1,   /* gateway -> spawner: want this slot */
+    SPAWNER_STOP = 2,    /* gateway -> spawner: end it, do not restart */
+    SPAWNER_RUNNING = 3, /* spawner -> gateway: pid */
+    SPAWNER_ENDED = 4,  /* spawner -> gateway: pid, wait status, rusage; it will be restarted in
+                           delay_ms, or never if stopped */
+    SPAWNER_FAILED = 5, /* spawner -> gateway: could not be started (exec failed, no such user):
+                           err is errno; retried in delay_ms */
+};
+
+struct spawner_msg {
+    uint32_t verb;
+    uint32_t generation; /* of the configuration, from 1 */
+    uint32_t pool;       /* index into conf->pools */
+    uint32_t slot;       /* 0 .. processes - 1 */
+    int32_t pid;
+    int32_t status; /* wait status, or errno for SPAWNER_FAILED */
+    uint32_t delay_ms;
+    uint32_t pad;
+    int64_t utime_us, stime_us, maxrss_kb;
+};
+
+/* A listening socket of a pool process, bound by the master as runtime_dir/POOL.SLOT.sock (mode
+ * 0600, owned by the gateway's user). */
+struct spawner_socket {
+    uint32_t pool, slot;
+    int listen_fd;
+};
+
+struct spawner_setup {
+    const struct conf *conf;
+    uint32_t generation;
+    const struct spawner_socket *sockets; /* sorted by pool, slot */
+    unsigned n_sockets;
+    int control_fd; /* from the master: a new gateway's end arrives as SCM_RIGHTS; EOF: end
+                       everything and exit */
+    int gateway_fd; /* the first gateway's end, or -1 */
+    const char *runner_path; /* absolute path of h2cgi-run */
+};
+
+/* Runs until control_fd closes or SIGTERM comes; returns the exit status of the process.  All
+ * processes it started and their descendants are gone when it returns: TERM, then KILL after 3
+ * s. */
+int spawner_run(const struct spawner_setup *setup);
+
+/* The path of a pool process's socket: dir/POOL.SLOT.sock.  false if it does not fit sun_path
+ * (107 bytes). */
+bool spawner_socket_path(char *out, size_t cap, const char *runtime_dir,
+                         const struct conf_pool *pool, uint32_t slot);
+
+#endif

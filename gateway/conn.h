@@ -1,0 +1,174 @@
+/*
+ * gateway/conn.h - one accepted socket: its lock, its lease, TLS or plain, and the protocol
+ * that speaks on it.
+ *
+ * Threads  a connection belongs to one worker, which reads it, runs its protocol's input, makes
+ * and frees its streams and closes its descriptor.  Output is sent by whoever holds the lease
+ * (writer.h).  Field keys: I constant   o owning worker only   m under mu   L lease holder only
+ * Memory   made and freed by the worker
+ */
+#ifndef GATEWAY_CONN_H
+#define GATEWAY_CONN_H
+
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+
+#include "buf.h"
+#include "err.h"
+#include "lock.h"
+#include "loop.h"
+#include "stream.h"
+
+struct worker;
+struct tls;
+
+/*
+ * What a protocol implements.  c->proto_state is its own.  "worker" means: on the owning
+ * worker, without c->mu (it takes the lock itself where it touches what produce() touches).
+ * "locked" means: c->mu held, by the worker or a writer; only memory work there, no system
+ * call, no logging, no stream_ function but those named _locked.
+ */
+struct proto {
+    const char *name; /* "HTTP/1.1", "HTTP/2" */
+
+    /* worker: make state; 0 or gw_err. */
+    int (*open)(struct conn *c);
+
+    /* worker: plaintext from the client, all of which is taken.  < 0: the connection is broken
+     * beyond answering (conn closes it after sending what produce() still has). */
+    int (*input)(struct conn *c, const uint8_t *p, size_t n);
+
+    /* worker: the client closed its sending side (half-close); streams complete so far are
+     * still answered.  <0: close now. */
+    int (*input_eof)(struct conn *c);
+
+    /* worker: run the events that callbacks noted (conn_events_take); called after input and
+     * after a writer's message. */
+    void (*events)(struct conn *c);
+
+    /* locked: write up to cap (>= 32 KiB when called) plaintext bytes for the wire into dst;
+     * how many.  0: nothing to send now.  < 0: broken, close.  Must not return 0 while
+     * want_write() is true. */
+    ssize_t (*produce)(struct conn *c, uint8_t *dst, size_t cap);
+    bool (*want_write)(struct conn *c); /* locked */
+
+    /* locked: nothing under way and nothing owed: the connection may be closed as soon as its
+     * output went out. */
+    bool (*done)(struct conn *c);
+
+    /* worker: begin to end the connection: h1: Connection: close on what follows; h2: GOAWAY.
+     * err 0: graceful. */
+    void (*shutdown)(struct conn *c, int err);
+
+    /* worker: head of the response to s.  r is already cleaned (stream_send_head).  Copies what
+     * it keeps. */
+    int (*send_head)(struct stream *s, const struct response *r);
+    int (*send_interim)(struct stream *s, int status, const struct field *fields,
+                        size_t n_fields);
+
+    /* locked: s->out got more body, or eof. */
+    void (*body_ready)(struct stream *s);
+
+    /* worker: give up on s: h2: RST_STREAM with the code for err; h1: cut the connection.
+     * stream_on_close follows as an event, never from inside this call. */
+    void (*reset)(struct stream *s, int err);
+
+    /* worker: n body bytes of s were taken or dropped: window credit, or read on. */
+    void (*consumed)(struct stream *s, size_t n);
+
+    /* worker: free proto_state.  All streams have been closed before. */
+    void (*close)(struct conn *c);
+};
+
+enum conn_lease { LEASE_WORKER, LEASE_WRITER, LEASE_STALLED };
+
+enum conn_state { CONN_HANDSHAKE, CONN_OPEN, CONN_CLOSING, CONN_LINGER, CONN_DEAD };
+
+union sockaddr_any {
+    struct sockaddr sa;
+    struct sockaddr_in in;
+    struct sockaddr_in6 in6;
+    struct sockaddr_un un;
+};
+
+struct conn {
+    struct loop_source src;         /* o  src.fd is the socket, -1 once closed */
+    struct worker *worker;          /* I */
+    struct loop *loop;              /* I */
+    uint64_t serial;                /* I  for the log */
+    union sockaddr_any peer;        /* I */
+    union sockaddr_any local;       /* I */
+    char peer_text[48];             /* I  "192.0.2.1", "2001:db8::1", "unix:" */
+    uint16_t peer_port, local_port; /* I */
+    bool is_tls;                    /* I */
+    enum conn_state state;          /* o */
+    const struct proto *proto;      /* o  NULL until preface or ALPN told; constant after */
+    void *proto_state;              /* o/m as the protocol says */
+    struct stream *streams;         /* o  all of them */
+    unsigned n_streams;             /* o */
+    uint64_t n_requests;            /* o */
+    bool read_paused; /* o  the protocol asked (conn_pause_read), or too much output waits */
+
+    struct lock mu;
+    struct tls *tls;             /* m  NULL when plain */
+    struct stream *events;       /* m  streams with something for the worker, in order */
+    struct stream **events_tail; /* m */
+    enum conn_lease lease;       /* m */
+    bool dead;                   /* m  TLS or protocol broken: nothing more is produced */
+    bool msg_pending;            /* m  a message to the worker is under way */
+    size_t n_out;                /* m  bytes in out, for input's pause */
+
+    struct buf out; /* L  wire bytes produced and not yet sent */
+
+    /* the rest is conn.c's and writer.c's own */
+    struct loop_msg msg;      /* m  msg_pending guards it */
+    struct loop_task flush;   /* o  end-of-turn output */
+    struct timer timer;       /* o */
+    uint64_t since_ms;        /* o  state entered, or last progress */
+    uint64_t write_since_ms;  /* m  output waits since; 0: none waits */
+    uint32_t epoll_events;    /* o */
+    bool broken;              /* m  the socket failed on write */
+    bool eof_in;              /* o  client closed its side */
+    struct conn *prev, *next; /* o  worker's list */
+};
+
+/* ---- for protocols (worker) ---- */
+
+/* There may be something to produce: flush at the end of the turn. */
+void conn_dirty(struct conn *c);
+
+void conn_pause_read(struct conn *c);
+void conn_resume_read(struct conn *c);
+
+/* End the connection once its output went out (err: for the log; 0: normal).  linger: read and
+ * drop input for a while first (RFC 9112 9.6), so that the client sees the answer and not a
+ * reset. */
+void conn_end(struct conn *c, int err, bool linger);
+
+/* Detach the list of streams with events; worker.  Walk it with next_event; each stream's
+ * events are returned in *ret_events and cleared, so call per stream:  while ((s =
+ * conn_event_next(c, &ev))) ... */
+struct stream *conn_event_next(struct conn *c, unsigned *ret_events);
+
+/* The limits and times in force. */
+const struct conf_gateway *conn_limits(const struct conn *c);
+/* True once the gateway drains: no keep-alive, GOAWAY. */
+bool conn_draining(const struct conn *c);
+
+/* One line to the error log with connection, client and err's name and text. */
+void conn_log(const struct conn *c, int level, int err, const char *fmt, ...)
+    __attribute__((format(printf, 4, 5)));
+
+/* ---- for workers ---- */
+/* Takes fd.  first[0..n): bytes already read by the acceptor.  NULL: fd has been closed. */
+struct conn *conn_new(struct worker *w, int fd, bool tls, const union sockaddr_any *peer,
+                      const union sockaddr_any *local, const uint8_t *first, size_t n);
+void conn_start(struct conn *c);
+void conn_drain(struct conn *c);
+void conn_kill(struct conn *c); /* at once, whatever is under way */
+
+extern const struct proto http1_proto; /* http1.c */
+extern const struct proto http2_proto; /* http2.c */
+
+#endif

@@ -1,0 +1,35 @@
+/*
+ * gateway/gateway.h - the process that speaks with the network: threads, and how the master
+ * starts it.
+ *
+ * Threads  gateway_run becomes the main thread of the gateway process: it starts acceptor,
+ * workers and writers, waits for signals and the master, and stops them in reverse
+ */
+#ifndef GATEWAY_GATEWAY_H
+#define GATEWAY_GATEWAY_H
+
+#include "../conf/conf.h"
+#include "tls.h"
+
+struct gateway_listener {
+    int fd; /* listening, non-blocking */
+    bool tls;
+    const char *address; /* as written, for the log */
+};
+
+struct gateway_setup {
+    const struct conf *conf;
+    uint32_t generation;
+    struct tls_config *tls;
+    const struct gateway_listener *listeners;
+    unsigned n_listeners;
+    int spawner_fd; /* SOCK_SEQPACKET to the spawner (spawner.h) */
+    int control_fd; /* SOCK_SEQPACKET to the master: one byte 'Q' drain, 'T' end now, 'L' +
+                       SCM_RIGHTS (error, access) new log descriptors; EOF: the master is gone,
+                       end now */
+};
+
+/* In the forked gateway process, after privileges were dropped.  Returns its exit status. */
+int gateway_run(const struct gateway_setup *setup);
+
+#endif

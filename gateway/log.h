@@ -1,0 +1,46 @@
+/*
+ * gateway/log.h - the error log and the access log.
+ *
+ * Error log line:  2026-11-23T14:05:06.123Z LEVEL pid: text   with fields like client=192.0.2.1
+ * site=example pool=php  before the text Access log line: combined, then the protocol as sent
+ * is in the request line, then time taken in seconds with µs: 192.0.2.1 - alice
+ * [23/Nov/2026:14:05:06 +0000] "GET /a?b HTTP/2" 200 512 "-" "curl/7.88.1" 0.001234 Bytes from
+ * outside are escaped (\xHH for control bytes, quotes and backslash), so that no client writes
+ * a line.
+ *
+ * Threads  log_open: init; log_line and log_access: any
+ */
+#ifndef GATEWAY_LOG_H
+#define GATEWAY_LOG_H
+
+#include "stream.h"
+
+/* Open (append, 0640, create) both logs; master, before privileges go.  0, or -1 with a line on
+ * stderr. */
+int log_open(const struct conf_gateway *g);
+/* Reopen by name (SIGUSR1): master. */
+int log_reopen(const struct conf_gateway *g);
+/* Descriptors in use (for handing to children), -1 if off. */
+int log_error_fd(void);
+int log_access_fd(void);
+/* Use these descriptors from now on (dup'ed over the old ones; any thread may be logging). */
+void log_use_fds(int error_fd, int access_fd);
+
+/* One line; level is enum conf_level; below error_level it is dropped.  One write() each. */
+void log_line(int level, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
+/* A line that another program wrote: pool, pid, escaped text. */
+void log_app_line(int level, const char *pool, const char *site, long pid, struct slice text);
+
+/* Append text to buf with control bytes, '"' and '\' escaped. */
+int log_escape(struct buf *out, struct slice text);
+
+/* Access lines collect in a worker's batch and are written when 32 KiB are full or
+ * log_batch_flush is called. */
+struct log_batch {
+    struct buf lines;
+};
+void log_access(struct log_batch *b, const struct stream *s);
+void log_batch_flush(struct log_batch *b);
+
+#endif

@@ -1,0 +1,60 @@
+/*
+ * gateway/router.h - which site and route answers a request, and what the path means there.
+ *
+ * Threads  router_new/free: init.  The rest: worker; the tables are constant, so no lock
+ * Source   DESIGN "Which route"; RFC 3986 6.2.2, RFC 3875 4.1.5, 4.1.13
+ */
+#ifndef GATEWAY_ROUTER_H
+#define GATEWAY_ROUTER_H
+
+#include "stream.h"
+
+struct router;
+struct pool;
+
+/* Tables for conf; conf must outlive it.  pools[i] belongs to conf->pools[i] (opaque here,
+ * handed to forward_start). Compiles auth_match; NULL with a line on errors_to if something
+ * cannot be had. */
+struct router *router_new(const struct conf *conf, struct pool *const *pools, FILE *errors_to);
+void router_free(struct router *r);
+
+/* Where a request's path led.  In the stream's arena. */
+struct route_match {
+    const struct conf_site *site;
+    const struct conf_route *route;
+    struct slice
+        path; /* decoded once, dot segments settled; double slashes kept; starts with '/' */
+    struct slice
+        script_name; /* SCRIPT_NAME: decoded part of path that names the script; may be empty */
+    struct slice path_info;     /* PATH_INFO: the rest, decoded */
+    struct slice document_root; /* of the route, else the site; empty if neither */
+    struct slice file; /* absolute file name: SCRIPT_FILENAME for pools, the file for files;
+                          empty if none */
+    int file_fd;       /* files: open beneath the root, or -1; owned by the match's user */
+};
+
+/*
+ * stream_on_head()'s next step: pick site (Host or :authority, port ignored, case ignored;
+ * absent: the default site), settle the path, pick the route, check credentials (auth.h), and
+ * hand s to its handler: files_start, forward_start, a redirect, or an error page.  Sets
+ * s->site, s->route, s->body_limit. A local redirect (forward.c) sets a new target with
+ * stream_set_target, method GET, and calls it again.
+ */
+void router_handle(struct router *r, struct stream *s);
+
+/*
+ * Decode and settle a path (pure, exported for its tests and fuzz target): percent-decoding
+ * once, "." and ".." segments removed as in RFC 3986 5.2.4 after decoding.  GW_EREQ_PATH for a
+ * path that does not start with '/', an invalid escape, an encoded NUL or an encoded '/' (%2f:
+ * would move a border), or ".." above the root.
+ */
+int router_settle_path(struct arena *a, struct slice raw, struct slice *ret_path);
+
+/* forward.c: run the request on pool.  m is in the stream's arena. */
+void forward_start(struct stream *s, struct pool *pool, struct route_match *m);
+
+/* files.c: answer with the file m->file_fd (regular, open for reading; taken over).  GET and
+ * HEAD; others 405 with Allow. */
+void files_start(struct stream *s, struct route_match *m);
+
+#endif
