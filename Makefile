@@ -1,0 +1,155 @@
+# make            build/h2cgi, build/h2cgi-run, the demo applications; installs nothing
+# make run        install what the build needs, build, show the demo site
+# make check      unit, system, and the threaded parts under TSan; under 3 minutes
+# make test       install what the tests need, run everything, with both sanitizers
+# make lint       GCC and Clang with warnings as errors, clang-tidy
+# make fuzz       the fuzz targets (scripts/fuzz runs them)
+# make format     clang-format, in place
+# make install    PREFIX=/usr/local, DESTDIR=
+#
+# SAN=address,undefined and SAN=thread build the same into build-asan and build-tsan.
+
+SHELL := /bin/bash
+PREFIX ?= /usr/local
+CC = gcc
+SAN =
+WERROR =
+B = build$(if $(findstring fuzzer,$(SAN)),-fuzz,$(if $(findstring thread,$(SAN)),-tsan,$(if $(SAN),-asan)))
+
+WARN := -Wall -Wextra -Wshadow -Wconversion -Wstrict-prototypes -Wmissing-prototypes \
+	-Wcast-qual -Wwrite-strings -Wvla -Wformat=2 -Wundef -Wnull-dereference \
+	-Wimplicit-fallthrough $(if $(findstring clang,$(CC)),-Wthread-safety)
+# Fortify hides what the sanitizers want to see, so only the plain build has it.
+OPT := $(if $(SAN),-O1 -fno-omit-frame-pointer -fno-sanitize-recover=all -fsanitize=$(SAN), \
+	-O2 -fstack-protector-strong -D_FORTIFY_SOURCE=2)
+# GCC warns that TSan does not see fences; there is none that orders plain data.
+TSAN_WARN := $(if $(findstring thread,$(SAN)),$(if $(findstring clang,$(CC)),,-Wno-tsan))
+CFLAGS ?= -g
+ALL_CFLAGS = -std=gnu17 -D_GNU_SOURCE -pthread $(OPT) $(CFLAGS) $(WARN) $(TSAN_WARN) $(WERROR)
+ALL_LDFLAGS = -pthread $(if $(SAN),-fsanitize=$(SAN)) -Wl,-z,relro,-z,now $(LDFLAGS)
+GATEWAY_LIBS := -lnghttp2 -lssl -lcrypto -lcrypt
+RUNNER_LIBS := -lfcgi
+TEST_LIBS := -lcmocka
+
+GATEWAY_SRC := $(wildcard gateway/*.c conf/*.c) $(filter-out fcgi/runner%,$(wildcard fcgi/*.c))
+RUNNER_SRC := $(wildcard fcgi/runner*.c fcgi/record.c fcgi/params.c) \
+	gateway/buf.c gateway/slice.c gateway/arena.c gateway/err.c
+APP_SRC := $(wildcard fcgi/apps/*.c)
+UNIT_SRC := $(wildcard tests/unit/test_*.c)
+FUZZ_SRC := $(wildcard tests/fuzz/fuzz_*.c)
+# What unit tests and fuzz targets link against: everything but the two main functions.
+LIB_SRC := $(filter-out gateway/main.c fcgi/runner.c,$(sort $(GATEWAY_SRC) $(RUNNER_SRC)))
+FORMATTED := $(wildcard gateway/*.[ch] conf/*.[ch] fcgi/*.[ch] fcgi/apps/*.[ch] \
+	tests/unit/*.[ch] tests/fuzz/*.[ch] tests/bench/*.[ch] tests/peers/*.[ch])
+
+objects = $(patsubst %.c,$(B)/obj/%.o,$(1))
+SRC := $(sort $(GATEWAY_SRC) $(RUNNER_SRC))
+APPS := $(patsubst fcgi/apps/%.c,$(B)/apps/%,$(APP_SRC))
+UNIT := $(patsubst tests/unit/%.c,$(B)/tests/%,$(UNIT_SRC))
+FUZZ := $(patsubst tests/fuzz/%.c,$(B)/fuzz/%,$(FUZZ_SRC))
+BENCH := $(patsubst tests/bench/%.c,$(B)/bench/%,$(wildcard tests/bench/*.c))
+PEERS := $(patsubst tests/peers/%.c,$(B)/peers/%,$(wildcard tests/peers/*.c))
+
+.PHONY: all apps tests unit-objects bench run check test lint tidy format format-check fuzz \
+	fuzz-targets install clean
+.DELETE_ON_ERROR:
+.SECONDARY:
+
+all: $(B)/h2cgi $(B)/h2cgi-run apps
+
+apps: $(APPS)
+
+# What scripts/check runs.
+tests: all $(UNIT) $(PEERS)
+
+bench: all $(BENCH)
+
+$(B)/h2cgi: $(call objects,$(GATEWAY_SRC)) $(B)/flags
+	$(CC) $(ALL_LDFLAGS) -o $@ $(filter %.o,$^) $(GATEWAY_LIBS)
+
+$(B)/h2cgi-run: $(call objects,$(RUNNER_SRC)) $(B)/flags
+	$(CC) $(ALL_LDFLAGS) -o $@ $(filter %.o,$^) $(RUNNER_LIBS)
+
+$(B)/libh2cgi.a: $(call objects,$(LIB_SRC))
+	@rm -f $@
+	ar rcs $@ $^
+
+$(B)/apps/%: $(B)/obj/fcgi/apps/%.o
+	@mkdir -p $(@D)
+	$(CC) $(ALL_LDFLAGS) -o $@ $< -lfcgi -lcrypto
+
+$(B)/tests/%: $(B)/obj/tests/unit/%.o $(B)/libh2cgi.a
+	@mkdir -p $(@D)
+	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(GATEWAY_LIBS) $(RUNNER_LIBS) $(TEST_LIBS)
+
+$(B)/fuzz/%: $(B)/obj/tests/fuzz/%.o $(B)/libh2cgi.a
+	@mkdir -p $(@D)
+	$(CC) $(subst fuzzer-no-link,fuzzer,$(ALL_LDFLAGS)) -o $@ $^ $(GATEWAY_LIBS) $(RUNNER_LIBS)
+
+$(B)/bench/%: $(B)/obj/tests/bench/%.o
+	@mkdir -p $(@D)
+	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(GATEWAY_LIBS)
+
+$(B)/peers/%: $(B)/obj/tests/peers/%.o
+	@mkdir -p $(@D)
+	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(GATEWAY_LIBS)
+
+$(B)/obj/%.o: %.c $(B)/flags
+	@mkdir -p $(@D)
+	$(CC) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
+
+# Changes only when the compiler or its flags do, and then everything is built again.
+$(B)/flags: FORCE
+	@mkdir -p $(@D)
+	@echo '$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS)' | cmp -s - $@ || \
+		echo '$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS)' >$@
+FORCE:
+
+-include $(patsubst %.o,%.d,$(call objects,$(SRC) $(APP_SRC) $(UNIT_SRC) $(FUZZ_SRC)))
+
+run:
+	scripts/deps build
+	+$(MAKE) all
+	scripts/run
+
+check:
+	+scripts/check $(if $(SAN),--san $(SAN))
+
+test:
+	scripts/deps test
+	+scripts/check --all
+
+lint:
+	+$(MAKE) B=build-lint/gcc CC=gcc WERROR=-Werror unit-objects
+	+$(MAKE) B=build-lint/clang CC=clang WERROR=-Werror unit-objects tidy format-check
+
+unit-objects: $(call objects,$(SRC) $(APP_SRC) $(UNIT_SRC))
+
+# A file is looked at again when its object was: the object knows the headers.
+tidy: $(patsubst %.c,$(B)/tidy/%,$(SRC) $(APP_SRC))
+
+$(B)/tidy/%: $(B)/obj/%.o .clang-tidy
+	@mkdir -p $(@D)
+	clang-tidy --quiet --warnings-as-errors='*' $*.c -- $(filter-out -W%,$(ALL_CFLAGS)) \
+		2>&1 | grep -v -e 'warnings generated' -e '^Suppressed ' -e '^Use -header-filter' ; \
+		test $${PIPESTATUS[0]} -eq 0
+	@touch $@
+
+format:
+	clang-format -i $(FORMATTED)
+
+format-check:
+	clang-format --dry-run -Werror $(FORMATTED)
+
+fuzz:
+	+$(MAKE) CC=clang SAN=fuzzer-no-link,address,undefined fuzz-targets
+
+fuzz-targets: $(FUZZ)
+
+install: all
+	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/doc/h2cgi
+	install -m 755 $(B)/h2cgi $(B)/h2cgi-run $(DESTDIR)$(PREFIX)/bin
+	install -m 644 README.md LICENSE $(wildcard conf/*.ini) $(DESTDIR)$(PREFIX)/share/doc/h2cgi
+
+clean:
+	rm -rf build build-asan build-tsan build-fuzz build-lint
