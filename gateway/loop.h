@@ -17,6 +17,7 @@
 #include <sys/epoll.h>
 
 #include "lock.h"
+#include "timer.h"
 
 struct loop;
 
@@ -33,14 +34,6 @@ struct loop_source {
 struct loop_msg {
     struct loop_msg *next;
     void (*fn)(struct loop *l, struct loop_msg *msg);
-};
-
-/* One-shot timer, embedded.  Cheap to set again and again: a later deadline is only noted. */
-struct timer {
-    struct timer *next, **pprev; /* wheel bucket; pprev NULL when not armed */
-    uint64_t deadline_ms;        /* what was asked for */
-    uint64_t wheel_ms;           /* when the wheel looks at it next */
-    void (*fn)(struct loop *l, struct timer *t);
 };
 
 /* Run once at the end of the turn; on the list at most once. */
@@ -73,10 +66,8 @@ void loop_del_foreign(struct loop *l, struct loop_source *src);
 void loop_post(struct loop *l, struct loop_msg *msg); /* any thread */
 void loop_defer(struct loop *l, struct loop_task *task);
 
-/* Fires in the turn after ms have passed, up to 16 ms late. */
+/* t->fn runs in the turn after ms have passed, up to 16 ms late (timer.h). */
 void timer_set(struct loop *l, struct timer *t, uint64_t ms);
-void timer_clear(struct timer *t);
-bool timer_armed(const struct timer *t);
 
 void *loop_user(const struct loop *l); /* the struct worker that runs it */
 void loop_set_user(struct loop *l, void *user);
