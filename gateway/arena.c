@@ -30,6 +30,8 @@ void *arena_alloc(struct arena *a, size_t n)
 {
     if (n > SIZE_MAX / 2)
         return NULL;
+    if (n == 0)
+        n = 1; /* NULL means failure only */
     n = (n + ARENA_ALIGN - 1) & ~(size_t)(ARENA_ALIGN - 1);
     if ((size_t)(a->end - a->at) < n) {
         size_t want = a->blocks ? ARENA_NEXT : ARENA_FIRST;
@@ -58,7 +60,7 @@ void *arena_zalloc(struct arena *a, size_t n)
 
 struct slice arena_dup(struct arena *a, struct slice src)
 {
-    char *p = arena_alloc(a, src.n + 1);
+    char *p = src.n < SIZE_MAX ? arena_alloc(a, src.n + 1) : NULL;
     if (!p)
         return (struct slice){NULL, 0};
     if (src.n)
@@ -86,8 +88,11 @@ void *arena_grow(struct arena *a, void *array, size_t n, size_t *cap, size_t siz
 {
     if (n < *cap)
         return array;
-    size_t more = *cap ? *cap * 2 : 16;
-    void *p = arena_alloc(a, more * size);
+    size_t more, bytes;
+    if (__builtin_mul_overflow(*cap ? *cap : 8, 2, &more) ||
+        __builtin_mul_overflow(more, size, &bytes))
+        return NULL;
+    void *p = arena_alloc(a, bytes);
     if (!p)
         return NULL;
     if (n)

@@ -15,14 +15,16 @@ void buf_fini(struct buf *b)
 
 uint8_t *buf_reserve(struct buf *b, size_t n)
 {
-    if (b->cap - b->len >= n)
+    if (b->data && b->cap - b->len >= n)
         return b->data + b->len;
     size_t used = buf_len(b);
-    if (b->off && b->cap - used >= n) {
+    /* Moving pays only where at least as much was dropped as is moved: a full buffer that loses
+     * and gains a few bytes at a time would be copied whole for each of them. */
+    if (b->off >= used && b->data && b->cap - used >= n) {
         memmove(b->data, b->data + b->off, used);
     } else {
-        size_t cap = b->cap ? b->cap : 256;
-        if (n > SIZE_MAX / 4 - used)
+        size_t cap = b->cap ? b->cap * 2 : 256;
+        if (n > SIZE_MAX / 4 || used > SIZE_MAX / 4)
             return NULL;
         while (cap - used < n)
             cap *= 2;
@@ -145,6 +147,11 @@ int chain_append(struct chain *c, const void *p, size_t n)
 
 void chain_append_chunk(struct chain *c, struct chunk *k)
 {
+    if (k->off == k->len) {
+        free(k); /* chain_front relies on every chunk having something to read */
+        return;
+    }
+    k->next = NULL;
     if (c->tail)
         c->tail->next = k;
     else
@@ -176,8 +183,6 @@ void chain_drop(struct chain *c, size_t n)
         if (!c->head)
             c->tail = NULL;
         free(k);
-        if (n == 0 && (!c->head || c->head->len > c->head->off))
-            return;
     }
 }
 

@@ -41,7 +41,7 @@ int64_t slice_decimal(struct slice s, int64_t max)
         if (s.p[i] < '0' || s.p[i] > '9')
             return -1;
         int digit = s.p[i] - '0';
-        if (v > (max - digit) / 10)
+        if (v > max / 10 || (v == max / 10 && digit > max % 10))
             return -1;
         v = v * 10 + digit;
     }
