@@ -26,7 +26,7 @@ OPT := $(if $(SAN),-O1 -fno-omit-frame-pointer -fno-sanitize-recover=all -fsanit
 TSAN_WARN := $(if $(findstring thread,$(SAN)),$(if $(findstring clang,$(CC)),,-Wno-tsan))
 CFLAGS ?= -g
 ALL_CFLAGS = -std=gnu17 -D_GNU_SOURCE -pthread $(OPT) $(CFLAGS) $(WARN) $(TSAN_WARN) $(WERROR)
-ALL_LDFLAGS = -pthread $(if $(SAN),-fsanitize=$(SAN)) -Wl,-z,relro,-z,now $(LDFLAGS)
+ALL_LDFLAGS = -pthread $(if $(SAN),-fsanitize=$(SAN)) -Wl,--as-needed,-z,relro,-z,now $(LDFLAGS)
 GATEWAY_LIBS := -lnghttp2 -lssl -lcrypto -lcrypt
 RUNNER_LIBS := -lfcgi
 TEST_LIBS := -lcmocka
@@ -35,6 +35,7 @@ GATEWAY_SRC := $(wildcard gateway/*.c conf/*.c) $(filter-out fcgi/runner%,$(wild
 RUNNER_SRC := $(wildcard fcgi/runner*.c fcgi/record.c fcgi/params.c) \
 	gateway/buf.c gateway/slice.c gateway/arena.c gateway/err.c
 APP_SRC := $(wildcard fcgi/apps/*.c)
+APP_MAIN := $(filter-out fcgi/apps/app.c,$(APP_SRC))
 UNIT_SRC := $(wildcard tests/unit/test_*.c)
 FUZZ_SRC := $(wildcard tests/fuzz/fuzz_*.c)
 # What unit tests and fuzz targets link against: everything but the two main functions.
@@ -44,7 +45,7 @@ FORMATTED := $(wildcard gateway/*.[ch] conf/*.[ch] fcgi/*.[ch] fcgi/apps/*.[ch] 
 
 objects = $(patsubst %.c,$(B)/obj/%.o,$(1))
 SRC := $(sort $(GATEWAY_SRC) $(RUNNER_SRC))
-APPS := $(patsubst fcgi/apps/%.c,$(B)/apps/%,$(APP_SRC))
+APPS := $(patsubst fcgi/apps/%.c,$(B)/apps/%,$(APP_MAIN))
 UNIT := $(patsubst tests/unit/%.c,$(B)/tests/%,$(UNIT_SRC))
 FUZZ := $(patsubst tests/fuzz/%.c,$(B)/fuzz/%,$(FUZZ_SRC))
 BENCH := $(patsubst tests/bench/%.c,$(B)/bench/%,$(wildcard tests/bench/*.c))
@@ -74,9 +75,12 @@ $(B)/libh2cgi.a: $(call objects,$(LIB_SRC))
 	@rm -f $@
 	ar rcs $@ $^
 
-$(B)/apps/%: $(B)/obj/fcgi/apps/%.o
+$(B)/libapp.a: $(B)/obj/fcgi/apps/app.o
+	ar rcs $@ $^
+
+$(B)/apps/%: $(B)/obj/fcgi/apps/%.o $(B)/libapp.a
 	@mkdir -p $(@D)
-	$(CC) $(ALL_LDFLAGS) -o $@ $< -lfcgi -lcrypto
+	$(CC) $(ALL_LDFLAGS) -o $@ $^ -lfcgi -lcrypto
 
 $(B)/tests/%: $(B)/obj/tests/unit/%.o $(B)/libh2cgi.a
 	@mkdir -p $(@D)
