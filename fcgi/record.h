@@ -36,9 +36,11 @@ ssize_t fcgi_record_decode(const uint8_t *in, size_t len, struct fcgi_record *re
 /*
  * Streaming reader for large records, so that content can be passed on before all of it came.
  * Zeroed is the start state.  Feed bytes; each call consumes some and reports at most one
- * piece: piece.type, piece.id        of the record piece.content[0..len)       the next run of
- * its content (may be all), borrowed from in piece.end                   this was the last of
- * its content (true once per record; also for an empty record)
+ * piece:
+ *     type, id            of the record it belongs to
+ *     content[0..len)     the next run of the content (may be all of it), borrowed from in
+ *     begin               the first piece of its record
+ *     end                 the last piece: true once per record, also for an empty one
  */
 struct fcgi_reader {
     uint8_t header[FCGI_RECORD_HEADER];
@@ -52,13 +54,22 @@ struct fcgi_piece {
     uint16_t id;
     const uint8_t *content;
     size_t len;
-    bool begin; /* first piece of its record */
+    bool begin;
     bool end;
 };
-/* > 0: bytes consumed and *ret_piece set; 0: all of in[0..len) consumed or len is 0 and there
- * is no piece; < 0: GW_EFCGI_PROTO.  When the result is 0, every byte of in was taken. */
+
+/* > 0: bytes consumed and *ret_piece set; 0: every byte of in[0..len) was taken and there is no
+ * piece; < 0: GW_EFCGI_PROTO, and the stream cannot be read any further. */
 ssize_t fcgi_reader_next(struct fcgi_reader *r, const uint8_t *in, size_t len,
                          struct fcgi_piece *ret_piece);
+
+/* For content that is moved past the reader (splice from the socket).  _content_left: bytes of
+ * the present record's content not yet reported, 0 between records.  _took: n of them, at most
+ * that, went elsewhere; true if they were the last.  _wants: bytes up to the end of the next
+ * header, so that a read of no more than that leaves the content behind it in the socket. */
+size_t fcgi_reader_content_left(const struct fcgi_reader *r);
+bool fcgi_reader_took(struct fcgi_reader *r, size_t n);
+size_t fcgi_reader_wants(const struct fcgi_reader *r);
 
 /* Write an 8-byte header; id, lengths as in the record. */
 void fcgi_record_header(uint8_t out[FCGI_RECORD_HEADER], uint8_t type, uint16_t id,
