@@ -3,16 +3,24 @@
  * reachable.
  *
  * openat2 with RESOLVE_BENEATH; links = inside: links may not lead out of the root; links =
- * follow: they may. Threads  any
+ * follow: they may.  The check and the open are one step of the kernel's, so nobody can swap a
+ * folder for a link between them.
+ *
+ * Threads  any
  */
 #ifndef GATEWAY_BENEATH_H
 #define GATEWAY_BENEATH_H
 
 #include "../conf/conf.h"
 
-/* Open rel (relative, settled; double slashes merged here) below root.  flags: O_RDONLY, O_PATH
- * ...; O_CLOEXEC, O_NONBLOCK and O_NOCTTY are added. A descriptor, or -1 with errno: ENOENT
- * (also for ENOTDIR, ENAMETOOLONG), EACCES (also for EXDEV and ELOOP: leads outside), others.
+/*
+ * Open rel (relative, settled; leading and double slashes are ignored; empty: the root itself)
+ * below root.  flags: O_RDONLY, O_PATH ...; O_CLOEXEC, O_NONBLOCK and O_NOCTTY are added.
+ * A descriptor, or -1 with errno:
+ *     ENOENT   nothing there (also for ENOTDIR, ENAMETOOLONG)
+ *     EACCES   a folder may not be searched, or the file not be read
+ *     EPERM    a link leads outside, or nowhere but to links
+ *     others   as open(2)
  */
 int beneath_open(const char *root, struct slice rel, int flags, enum conf_links links);
 

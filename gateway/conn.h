@@ -93,7 +93,7 @@ union sockaddr_any {
 };
 
 struct conn {
-    struct loop_source src;         /* o  src.fd is the socket, -1 once closed */
+    struct loop_source src;         /* o  src.fd is the socket */
     struct worker *worker;          /* I */
     struct loop *loop;              /* I */
     uint64_t serial;                /* I  for the log */
@@ -108,28 +108,38 @@ struct conn {
     struct stream *streams;         /* o  all of them */
     unsigned n_streams;             /* o */
     uint64_t n_requests;            /* o */
-    bool read_paused; /* o  the protocol asked (conn_pause_read), or too much output waits */
 
     struct lock mu;
     struct tls *tls;             /* m  NULL when plain */
     struct stream *events;       /* m  streams with something for the worker, in order */
     struct stream **events_tail; /* m */
     enum conn_lease lease;       /* m */
-    bool dead;                   /* m  TLS or protocol broken: nothing more is produced */
+    struct buf tls_out;          /* m  records made by tls_input, older than what is encrypted next */
+    bool dead;                   /* m  torn down: nothing is produced any more */
+    bool broken;                 /* m  the socket failed on write, or the protocol while producing */
+    bool tls_failed;             /* m  only tls_out may still be sent */
+    bool note;                   /* m  post a message when the lease comes back */
     bool msg_pending;            /* m  a message to the worker is under way */
-    size_t n_out;                /* m  bytes in out, for input's pause */
 
-    struct buf out; /* L  wire bytes produced and not yet sent */
+    struct buf out;                   /* L  wire bytes made and not taken by the socket */
+    atomic_uint_least64_t progress_ms; /* a  when output that waits last moved; 0: none waits.  relaxed: a clock, not a flag */
 
-    /* the rest is conn.c's and writer.c's own */
-    struct loop_msg msg;      /* m  msg_pending guards it */
-    struct loop_task flush;   /* o  end-of-turn output */
-    struct timer timer;       /* o */
-    uint64_t since_ms;        /* o  state entered, or last progress */
-    uint64_t write_since_ms;  /* m  output waits since; 0: none waits */
-    uint32_t epoll_events;    /* o */
-    bool broken;              /* m  the socket failed on write */
-    bool eof_in;              /* o  client closed its side */
+    struct loop_msg msg;    /*    guarded by msg_pending */
+    struct loop_task flush; /* o  end-of-turn output, and endings */
+    struct timer timer;     /* o  looks at all times below */
+    uint64_t since_ms;      /* o  when it was accepted; lingering: since when */
+    uint64_t read_at_ms;    /* o  last byte from the client */
+    uint64_t idle_since_ms; /* o  when the last stream ended */
+    uint64_t head_since_ms; /* o  first byte of a head that is not complete (h1); 0: none */
+    uint32_t epoll_events;  /* o  what the loop watches */
+    int end_err;            /* o  why it ends */
+    bool read_paused;       /* o  the protocol asked */
+    bool kill;              /* o  tear down at the end of the turn */
+    bool ends;              /* o  close when the output went out */
+    bool lingers;           /* o  and read on for a while before closing */
+    bool drains;            /* o  close when the protocol is done */
+    bool close_sent;        /* o  close_notify was made */
+    bool eof_in;            /* o  the client closed its side */
     struct conn *prev, *next; /* o  worker's list */
 };
 
@@ -151,6 +161,9 @@ void conn_end(struct conn *c, int err, bool linger);
  * conn_event_next(c, &ev))) ... */
 struct stream *conn_event_next(struct conn *c, unsigned *ret_events);
 
+/* Under mu: take s off the list. */
+void conn_event_forget_locked(struct conn *c, struct stream *s);
+
 /* The limits and times in force. */
 const struct conf_gateway *conn_limits(const struct conn *c);
 /* True once the gateway drains: no keep-alive, GOAWAY. */
@@ -161,12 +174,26 @@ void conn_log(const struct conn *c, int level, int err, const char *fmt, ...)
     __attribute__((format(printf, 4, 5)));
 
 /* ---- for workers ---- */
-/* Takes fd.  first[0..n): bytes already read by the acceptor.  NULL: fd has been closed. */
-struct conn *conn_new(struct worker *w, int fd, bool tls, const union sockaddr_any *peer,
-                      const union sockaddr_any *local, const uint8_t *first, size_t n);
-void conn_start(struct conn *c);
+
+/* An accepted socket with what the acceptor knows of it. */
+struct conn_accepted {
+    int fd;
+    bool tls;
+    union sockaddr_any peer, local;
+};
+
+/* NULL if memory is out (fd stays the caller's).  conn_start begins: first[0..n) was read by the acceptor, on plain
+ * sockets either the whole HTTP/2 preface or what cannot be one. */
+struct conn *conn_new(struct worker *w, const struct conn_accepted *a);
+void conn_start(struct conn *c, const uint8_t *first, size_t n);
+/* Finish what is under way, then close. */
 void conn_drain(struct conn *c);
-void conn_kill(struct conn *c); /* at once, whatever is under way */
+/* Cut it off at the end of this turn, whatever is under way. */
+void conn_kill(struct conn *c);
+
+/* RFC 9113 3.4 */
+#define H2_PREFACE "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
+enum { H2_PREFACE_LEN = 24 };
 
 extern const struct proto http1_proto; /* http1.c */
 extern const struct proto http2_proto; /* http2.c */

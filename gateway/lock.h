@@ -8,12 +8,14 @@
 #define GATEWAY_LOCK_H
 
 #include <assert.h>
+#include <errno.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #if defined(__clang__)
 #define GW_TSA(x) __attribute__((x))
@@ -70,6 +72,18 @@ static inline void lock_wait(struct lock *l, pthread_cond_t *c) REQUIRES(*l) NO_
     atomic_store_explicit(&l->owner, 0, memory_order_relaxed);
     PTOK(pthread_cond_wait(c, &l->mu));
     atomic_store_explicit(&l->owner, (uintptr_t)pthread_self(), memory_order_relaxed);
+}
+
+/* The same until a time of the condition's clock: 0 or ETIMEDOUT. */
+static inline int lock_wait_until(struct lock *l, pthread_cond_t *c, const struct timespec *until)
+    REQUIRES(*l) NO_TSA
+{
+    atomic_store_explicit(&l->owner, 0, memory_order_relaxed);
+    int rc = pthread_cond_timedwait(c, &l->mu, until);
+    if (rc != 0 && rc != ETIMEDOUT)
+        PTOK(rc);
+    atomic_store_explicit(&l->owner, (uintptr_t)pthread_self(), memory_order_relaxed);
+    return rc;
 }
 
 #define lock_assert_held(l)                                                                    \

@@ -190,13 +190,14 @@ static void loop_run_messages(struct loop *l)
 
 static void loop_run_tasks(struct loop *l)
 {
-    /* Tasks deferred by tasks run in the same end of turn: a flush may finish a stream whose end asks for another
-     * flush.  What a connection may send in one turn is bounded (writer.h), so this ends. */
-    while (l->tasks) {
-        struct loop_task *task = l->tasks;
-        l->tasks = task->next;
-        if (!l->tasks)
-            l->tasks_end = &l->tasks;
+    struct loop_task *list = l->tasks;
+
+    /* Tasks deferred by these tasks wait for the next turn, so that no connection gets two goes in one. */
+    l->tasks = NULL;
+    l->tasks_end = &l->tasks;
+    while (list) {
+        struct loop_task *task = list;
+        list = task->next; /* fn may free the task */
         task->queued = false;
         task->fn(l, task);
     }
@@ -204,7 +205,8 @@ static void loop_run_tasks(struct loop *l)
 
 static void loop_turn(struct loop *l)
 {
-    int n = epoll_wait(l->epoll_fd, l->batch, LOOP_BATCH, wheel_wait_ms(&l->wheel, clock_now_ms()));
+    int wait_ms = l->tasks ? 0 : wheel_wait_ms(&l->wheel, l->now_ms);
+    int n = epoll_wait(l->epoll_fd, l->batch, LOOP_BATCH, wait_ms);
 
     l->now_ms = clock_now_ms();
     l->n_batch = n > 0 ? n : 0;

@@ -11,6 +11,8 @@
 
 struct router;
 struct pool;
+struct mime;
+struct auth;
 
 /* Tables for conf; conf must outlive it.  pools[i] belongs to conf->pools[i] (opaque here,
  * handed to forward_start). Compiles auth_match; NULL with a line on errors_to if something
@@ -18,15 +20,22 @@ struct pool;
 struct router *router_new(const struct conf *conf, struct pool *const *pools, FILE *errors_to);
 void router_free(struct router *r);
 
+/* What handlers share: media types (mime.h), and passwords checked lately (auth.h). */
+const struct mime *router_mime(const struct router *r);
+struct auth *router_auth(const struct router *r);
+
 /* Where a request's path led.  In the stream's arena. */
 struct route_match {
     const struct conf_site *site;
     const struct conf_route *route;
     struct slice
-        path; /* decoded once, dot segments settled; double slashes kept; starts with '/' */
+        path; /* decoded once, dot segments settled; double slashes kept; starts with '/'.  For
+                 a folder: with the name of its index */
     struct slice
         script_name; /* SCRIPT_NAME: decoded part of path that names the script; may be empty */
     struct slice path_info;     /* PATH_INFO: the rest, decoded */
+    struct slice path_translated; /* PATH_TRANSLATED: path_info below the site's root; empty
+                                     without one of them */
     struct slice document_root; /* of the route, else the site; empty if neither */
     struct slice file; /* absolute file name: SCRIPT_FILENAME for pools, the file for files;
                           empty if none */
@@ -45,8 +54,9 @@ void router_handle(struct router *r, struct stream *s);
 /*
  * Decode and settle a path (pure, exported for its tests and fuzz target): percent-decoding
  * once, "." and ".." segments removed as in RFC 3986 5.2.4 after decoding.  GW_EREQ_PATH for a
- * path that does not start with '/', an invalid escape, an encoded NUL or an encoded '/' (%2f:
- * would move a border), or ".." above the root.
+ * path that does not start with '/', an invalid escape, a NUL or an encoded '/' (%2f: would
+ * move a border), or ".." above the root.  *ret_path is raw itself where there is nothing to
+ * change.
  */
 int router_settle_path(struct arena *a, struct slice raw, struct slice *ret_path);
 

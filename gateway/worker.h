@@ -4,7 +4,10 @@
 #ifndef GATEWAY_WORKER_H
 #define GATEWAY_WORKER_H
 
+#include <time.h>
+
 #include "conn.h"
+#include "conn_send.h"
 #include "log.h"
 #include "tls.h"
 #include "writer.h"
@@ -15,31 +18,53 @@ struct spool_budget;
 
 /* Field keys: I set at init, o the worker's thread, a atomic */
 struct worker {
-    unsigned index;                 /* I */
-    struct loop *loop;              /* I */
-    pthread_t thread;               /* I */
-    const struct conf *conf;        /* I */
-    struct gateway *gateway;        /* I */
-    struct router *router;          /* I */
-    struct writers *writers;        /* I */
-    struct tls_config *tls;         /* I */
-    struct log_batch access;        /* o */
-    struct loop_task access_task;   /* o */
-    struct timer access_timer;      /* o */
-    struct conn *conns;             /* o */
-    uint8_t *scratch;               /* o  64 KiB for reads */
-    struct buf plain;               /* o  decrypted input of one turn */
-    atomic_uint n_conns, n_streams; /* a  relaxed: the acceptor's choice and statistics */
-    bool draining;                  /* o */
-    time_t date_at;                 /* o  Date field, made once a second */
-    char date[32];                  /* o */
-    size_t date_len;                /* o */
+    unsigned index;               /* I */
+    struct loop *loop;            /* I */
+    pthread_t thread;             /* I */
+    const struct conf *conf;      /* I */
+    struct gateway *gateway;      /* I */
+    struct router *router;        /* I */
+    struct writers *writers;      /* I */
+    bool writers_always;          /* I  writer = always: every byte goes through the threads */
+    struct tls_config *tls;       /* I */
+    struct spool_budget *spool;   /* I */
+    uint64_t tick_ms;             /* I  the shortest of the connections' times */
+    struct log_batch access;      /* o */
+    struct timer access_timer;    /* o */
+    struct conn *conns;           /* o */
+    uint8_t *scratch;             /* o  WORKER_SCRATCH bytes for reads */
+    struct buf plain;             /* o  decrypted input of one turn */
+    struct send_scratch send;     /* o */
+    atomic_uint n_conns;          /* a  relaxed: the acceptor's choice and statistics */
+    atomic_uint n_streams;        /* a  relaxed */
+    bool draining;                /* o */
+    bool stopping;                /* o  connections are cut off; the loop ends with the last one */
+    time_t date_at;               /* o  Date field, made once a second */
+    char date[32];                /* o */
+    size_t date_len;              /* o */
 };
 
 enum { WORKER_SCRATCH = 64 * 1024 };
 
+int worker_init(struct worker *w);  /* fields marked I are set by the caller; 0 or GW_ENO_MEMORY */
+int worker_start(struct worker *w); /* its thread; 0 or errno */
+void worker_join(struct worker *w);
+void worker_fini(struct worker *w);
+
+/* Any thread: take over an accepted socket (copied; its descriptor is the worker's from now on). */
+int worker_give(struct worker *w, const struct conn_accepted *a, const uint8_t *first, size_t n);
+/* Any thread: let connections finish; or cut them off and end the loop. */
+void worker_drain(struct worker *w);
+void worker_stop(struct worker *w);
+
+/* A connection was freed. */
+void worker_forget_conn(struct worker *w, struct conn *c);
+
 /* IMF-fixdate of now (RFC 9110 5.6.7), made once per second. */
 struct slice worker_date(struct worker *w);
+
+/* One line for a stream that ended. */
+void worker_log_access(struct worker *w, const struct stream *s);
 
 static inline struct worker *worker_of(const struct stream *s)
 {

@@ -20,7 +20,7 @@
 struct conn;
 struct writers;
 
-struct writers *writers_new(unsigned max, bool always);
+struct writers *writers_new(unsigned max); /* threads at most; NULL: out of memory */
 void writers_free(struct writers *w); /* joins all threads; no lease is out, no job waits */
 
 /* Worker, end of turn, at most once per connection and turn: send what c has, or see that

@@ -1,0 +1,580 @@
+/*
+ * The worker's side of a connection: reading, TLS input, times, and its end.  Sending is writer.c's.
+ *
+ * Nothing is torn down where a fault is met: conn_kill() and conn_end() only note it, and the end-of-turn task
+ * does the work, so that no caller finds its stream or connection freed under its feet.
+ */
+#include "conn.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "conn_send.h"
+#include "tls.h"
+#include "worker.h"
+
+enum {
+    READS_PER_TURN = 4,        /* of 64 KiB: one fast upload must not hold up the others */
+    LINGER_SILENCE_MS = 5000,  /* RFC 9112 9.6; nginx's lingering_timeout */
+    LINGER_TOTAL_MS = 30000,   /* nginx's lingering_time */
+};
+
+static void conn_flush_fn(struct loop *l, struct loop_task *task);
+static void conn_timer_fn(struct loop *l, struct timer *t);
+static void conn_event_fn(struct loop *l, struct loop_source *src, uint32_t events);
+
+const struct conf_gateway *conn_limits(const struct conn *c)
+{
+    return &c->worker->conf->gateway;
+}
+
+bool conn_draining(const struct conn *c)
+{
+    return c->worker->draining;
+}
+
+void conn_log(const struct conn *c, int level, int err, const char *fmt, ...)
+{
+    char text[1024];
+    va_list ap;
+
+    va_start(ap, fmt);
+    vsnprintf(text, sizeof(text), fmt, ap);
+    va_end(ap);
+    log_line(level, "client=%s:%u conn=%llu %s: %s%s%s", c->peer_text, c->peer_port,
+             (unsigned long long)c->serial, gw_err_name(err), gw_err_text(err), text[0] ? "; " : "",
+             text);
+}
+
+/* ---- what the loop watches ---- */
+
+static void conn_watch(struct conn *c, uint32_t set, uint32_t clear)
+{
+    uint32_t events = (c->epoll_events | set) & ~clear;
+
+    if (events == c->epoll_events || c->state == CONN_DEAD)
+        return;
+    c->epoll_events = events;
+    loop_mod(c->loop, &c->src, events);
+}
+
+void conn_watch_out(struct conn *c, bool on)
+{
+    conn_watch(c, on ? EPOLLOUT : 0, on ? 0 : EPOLLOUT);
+}
+
+void conn_pause_read(struct conn *c)
+{
+    c->read_paused = true;
+    conn_watch(c, 0, EPOLLIN);
+}
+
+void conn_resume_read(struct conn *c)
+{
+    c->read_paused = false;
+    if (!c->eof_in)
+        conn_watch(c, EPOLLIN, 0);
+}
+
+void conn_dirty(struct conn *c)
+{
+    if (c->state != CONN_DEAD)
+        loop_defer(c->loop, &c->flush);
+}
+
+/* ---- endings ---- */
+
+void conn_kill(struct conn *c)
+{
+    c->kill = true;
+    conn_dirty(c);
+}
+
+void conn_end(struct conn *c, int err, bool linger)
+{
+    if (c->ends)
+        return;
+    c->ends = true;
+    c->lingers = linger;
+    c->end_err = err;
+    conn_dirty(c);
+}
+
+void conn_drain(struct conn *c)
+{
+    c->drains = true;
+    if (c->state == CONN_OPEN)
+        c->proto->shutdown(c, 0);
+    else if (c->state == CONN_HANDSHAKE)
+        conn_kill(c);
+    conn_dirty(c);
+}
+
+static void conn_free_if_returned(struct conn *c)
+{
+    lock_take(&c->mu);
+    bool held = c->lease != LEASE_WORKER || c->msg_pending;
+    lock_drop(&c->mu);
+    if (held)
+        return; /* the holder's message brings us here again */
+    if (c->proto)
+        c->proto->close(c);
+    tls_free(c->tls);
+    close(c->src.fd);
+    buf_fini(&c->out);
+    buf_fini(&c->tls_out);
+    lock_fini(&c->mu);
+    worker_forget_conn(c->worker, c);
+    free(c);
+}
+
+/* Cut off: streams end, nobody produces any more; the memory goes when no writer holds the lease.  Only
+ * the end-of-turn task calls it, and c may be gone after. */
+static void conn_teardown(struct conn *c)
+{
+    int err = c->end_err ? c->end_err : GW_ECLIENT_GONE;
+
+    c->state = CONN_DEAD;
+    timer_clear(&c->timer);
+    loop_del(c->loop, &c->src);
+    lock_take(&c->mu);
+    c->dead = true; /* before the streams go: from here no writer looks at one */
+    if (c->lease == LEASE_STALLED)
+        c->lease = LEASE_WORKER;
+    c->note = true;
+    lock_drop(&c->mu);
+    shutdown(c->src.fd, SHUT_RDWR); /* a writer in send() or poll() comes back */
+    while (c->streams)
+        stream_on_close(c->streams, err);
+    conn_free_if_returned(c);
+}
+
+static void conn_linger(struct conn *c)
+{
+    shutdown(c->src.fd, SHUT_WR);
+    c->state = CONN_LINGER;
+    c->since_ms = c->read_at_ms = loop_now_ms(c->loop);
+    conn_resume_read(c);
+    timer_set(c->loop, &c->timer, LINGER_SILENCE_MS);
+}
+
+/* All output went out and nothing more will come. */
+static void conn_finish(struct conn *c)
+{
+    if (c->tls && !c->close_sent) {
+        c->close_sent = true;
+        lock_take(&c->mu);
+        tls_close(c->tls, &c->tls_out);
+        lock_drop(&c->mu);
+        conn_dirty(c); /* once more round to send it */
+        return;
+    }
+    if (c->lingers && !c->eof_in)
+        conn_linger(c);
+    else
+        conn_kill(c);
+}
+
+/* Output went as far as it goes this turn: is that the end? */
+static void conn_after_flush(struct conn *c)
+{
+    lock_take(&c->mu);
+    bool drained = conn_drained_locked(c);
+    bool done = c->ends || (c->drains && c->proto && c->proto->done(c));
+    bool broken = c->broken;
+    if ((c->ends || c->drains) && !drained)
+        c->note = true; /* the lease holder tells when it is */
+    lock_drop(&c->mu);
+    if (broken)
+        c->kill = true;
+    else if (drained && done)
+        conn_finish(c);
+    if (c->kill)
+        conn_teardown(c);
+}
+
+static void conn_flush_fn(struct loop *l, struct loop_task *task)
+{
+    struct conn *c = (struct conn *)(void *)((char *)task - offsetof(struct conn, flush));
+
+    (void)l;
+    if (!c->kill && c->state != CONN_LINGER) {
+        writer_submit(c);
+        if (c->proto)
+            c->proto->events(c); /* what sending finished */
+    }
+    if (c->kill)
+        conn_teardown(c);
+    else if (c->state != CONN_LINGER)
+        conn_after_flush(c);
+}
+
+/* ---- reading ---- */
+
+/* ALPN or the preface told. */
+static int conn_set_proto(struct conn *c, const struct proto *p)
+{
+    c->proto = p;
+    c->state = CONN_OPEN;
+    c->idle_since_ms = loop_now_ms(c->loop);
+    int rc = p->open(c);
+    if (rc < 0)
+        c->proto = NULL;
+    return rc;
+}
+
+static void conn_protocol_input(struct conn *c, const uint8_t *p, size_t n)
+{
+    if (n == 0 || c->kill || c->ends)
+        return; /* what comes after the end is dropped */
+    if (c->n_streams == 0 && !c->head_since_ms)
+        c->head_since_ms = loop_now_ms(c->loop);
+    int rc = c->proto->input(c, p, n);
+    c->proto->events(c);
+    if (rc < 0)
+        conn_end(c, rc, false);
+}
+
+static void conn_input_eof(struct conn *c)
+{
+    c->eof_in = true;
+    conn_watch(c, 0, EPOLLIN);
+    if (!c->proto || c->proto->input_eof(c) < 0 || c->ends) {
+        conn_kill(c);
+        return;
+    }
+    /* RFC 9112 9.6: a client may close its side and still wait for its answer; one that is gone looks the same. An
+     * interim answer tells them apart: who is gone resets (EPOLLHUP), and its script is ended. */
+    for (struct stream *s = c->streams; s; s = s->next)
+        stream_send_interim(s, 100, NULL, 0);
+    conn_dirty(c);
+}
+
+static void conn_tls_input(struct conn *c, const uint8_t *p, size_t n)
+{
+    struct buf *plain = &c->worker->plain;
+
+    buf_clear(plain);
+    lock_take(&c->mu);
+    enum tls_result r = tls_input(c->tls, p, n, plain, &c->tls_out);
+    bool done = r != TLS_FAILED && tls_handshake_done(c->tls);
+    bool h2 = done && slice_eq(tls_alpn(c->tls), SLICE("h2"));
+    if (r == TLS_FAILED)
+        c->tls_failed = true;
+    lock_drop(&c->mu);
+    if (r == TLS_FAILED) {
+        conn_log(c, CONF_LOG_INFO, GW_ECLIENT_TLS, "%s", tls_error(c->tls));
+        c->close_sent = true;
+        conn_end(c, GW_ECLIENT_TLS, false); /* the alert is still sent */
+        return;
+    }
+    if (done && !c->proto && conn_set_proto(c, h2 ? &http2_proto : &http1_proto) < 0) {
+        conn_kill(c);
+        return;
+    }
+    if (c->proto)
+        conn_protocol_input(c, buf_at(plain), buf_len(plain));
+    if (r == TLS_CLOSED && !c->eof_in)
+        conn_input_eof(c);
+}
+
+static void conn_input(struct conn *c, const uint8_t *p, size_t n)
+{
+    if (c->tls)
+        conn_tls_input(c, p, n);
+    else
+        conn_protocol_input(c, p, n);
+    conn_dirty(c);
+}
+
+static void conn_readable(struct conn *c)
+{
+    uint8_t *scratch = c->worker->scratch;
+
+    for (int i = 0; i < READS_PER_TURN; i++) {
+        ssize_t n = recv(c->src.fd, scratch, WORKER_SCRATCH, 0);
+        if (n < 0) {
+            if (errno != EAGAIN && errno != EINTR)
+                conn_kill(c);
+            return;
+        }
+        if (n == 0) {
+            if (c->state == CONN_LINGER)
+                conn_kill(c);
+            else
+                conn_input_eof(c);
+            return;
+        }
+        c->read_at_ms = loop_now_ms(c->loop);
+        if (c->state != CONN_LINGER)
+            conn_input(c, scratch, (size_t)n);
+        /* A short read emptied the socket: no second call to be told EAGAIN. */
+        if (n < WORKER_SCRATCH || c->kill || c->read_paused || c->eof_in)
+            return;
+    }
+}
+
+static void conn_event_fn(struct loop *l, struct loop_source *src, uint32_t events)
+{
+    struct conn *c = (struct conn *)(void *)((char *)src - offsetof(struct conn, src));
+
+    (void)l;
+    if (c->kill || c->state == CONN_DEAD)
+        return;
+    if (events & (EPOLLHUP | EPOLLERR) && !(events & EPOLLIN && c->epoll_events & EPOLLIN)) {
+        conn_kill(c); /* reset while reading was paused or over */
+        return;
+    }
+    if (events & EPOLLOUT) {
+        writer_unstall(c);
+        conn_dirty(c);
+    }
+    if (events & EPOLLIN)
+        conn_readable(c);
+}
+
+/* A writer has something to say: streams with events, a stalled socket, a lease that came back. */
+static void conn_msg_fn(struct loop *l, struct loop_msg *msg)
+{
+    struct conn *c = (struct conn *)(void *)((char *)msg - offsetof(struct conn, msg));
+
+    (void)l;
+    lock_take(&c->mu);
+    c->msg_pending = false;
+    bool stalled = c->lease == LEASE_STALLED;
+    lock_drop(&c->mu);
+    if (c->state == CONN_DEAD) {
+        conn_free_if_returned(c);
+        return;
+    }
+    conn_dirty(c);
+    if (stalled)
+        conn_watch_out(c, true);
+    if (c->proto)
+        c->proto->events(c);
+}
+
+/* ---- times ---- */
+
+/* The nearer of *next and at; true if at has passed. */
+static bool due(uint64_t now, uint64_t at, uint64_t *next)
+{
+    if (at <= now)
+        return true;
+    if (at < *next)
+        *next = at;
+    return false;
+}
+
+static void stream_give_up(struct stream *s, int err)
+{
+    const struct handler *h = s->handler;
+
+    if (h && h->closed)
+        h->closed(s, err);
+    stream_error(s, err);
+}
+
+/* A response body that waits for the client: did the protocol take any of it since the last look? */
+static bool stream_stuck(struct stream *s, uint64_t now, uint64_t limit, uint64_t *next)
+{
+    lock_take(&s->conn->mu);
+    bool waits = s->out.body.n > 0;
+    uint64_t taken = s->out.n_body;
+    lock_drop(&s->conn->mu);
+    if (!waits || taken != s->out_seen) {
+        s->out_seen = taken;
+        s->out_seen_ms = now;
+    }
+    return due(now, s->out_seen_ms + limit, next) && waits;
+}
+
+static void stream_check_times(struct stream *s, uint64_t now, uint64_t *next)
+{
+    const struct conf_gateway *g = conn_limits(s->conn);
+
+    if (!s->start_us) {
+        if (due(now, s->created_ms + (uint64_t)g->head_timeout_ms, next))
+            stream_on_bad_head(s, GW_EREQ_TIME);
+        return;
+    }
+    if (s->waits_for_body && !s->in_eof && !s->finished &&
+        due(now, s->body_at_ms + (uint64_t)g->body_timeout_ms, next)) {
+        stream_give_up(s, GW_EBODY_TIME);
+        return;
+    }
+    if (s->answered && !s->over && stream_stuck(s, now, (uint64_t)g->write_timeout_ms, next))
+        stream_give_up(s, GW_ECLIENT_SLOW);
+}
+
+/* Is the connection over a time?  The error, or 0 with *next lowered. */
+static int conn_check_times(struct conn *c, uint64_t now, uint64_t *next)
+{
+    const struct conf_gateway *g = conn_limits(c);
+    uint64_t progress = atomic_load_explicit(&c->progress_ms, memory_order_relaxed);
+
+    if (progress && due(now, progress + (uint64_t)g->write_timeout_ms, next))
+        return GW_ECLIENT_SLOW;
+    if (c->state == CONN_HANDSHAKE)
+        return due(now, c->since_ms + (uint64_t)g->handshake_timeout_ms, next) ? GW_ECLIENT_TLS : 0;
+    if (c->n_streams)
+        return 0;
+    if (c->head_since_ms && c->proto == &http1_proto)
+        return due(now, c->head_since_ms + (uint64_t)g->head_timeout_ms, next) ? GW_EREQ_TIME : 0;
+    return due(now, c->idle_since_ms + (uint64_t)g->idle_timeout_ms, next) ? GW_ECLIENT_IDLE : 0;
+}
+
+static void conn_time_out(struct conn *c, int err)
+{
+    if (err != GW_ECLIENT_IDLE)
+        conn_log(c, CONF_LOG_INFO, err, "closed");
+    if (err == GW_ECLIENT_IDLE && !c->ends) {
+        c->proto->shutdown(c, 0);
+        conn_end(c, 0, false);
+    } else {
+        c->end_err = err;
+        conn_kill(c);
+    }
+}
+
+static void conn_timer_fn(struct loop *l, struct timer *t)
+{
+    struct conn *c = (struct conn *)(void *)((char *)t - offsetof(struct conn, timer));
+    uint64_t now = loop_now_ms(l), next = now + c->worker->tick_ms;
+
+    if (c->state == CONN_DEAD || c->kill)
+        return;
+    if (c->state == CONN_LINGER) {
+        if (due(now, c->read_at_ms + LINGER_SILENCE_MS, &next) ||
+            due(now, c->since_ms + LINGER_TOTAL_MS, &next))
+            conn_kill(c);
+    } else {
+        int err = conn_check_times(c, now, &next);
+        if (err < 0) {
+            conn_time_out(c, err);
+        } else {
+            for (struct stream *s = c->streams, *after; s; s = after) {
+                after = s->next;
+                stream_check_times(s, now, &next);
+            }
+        }
+    }
+    timer_set(l, t, next > now ? next - now : 1);
+}
+
+/* ---- events noted by protocols ---- */
+
+struct stream *conn_event_next(struct conn *c, unsigned *ret_events)
+{
+    lock_take(&c->mu);
+    struct stream *s = c->events;
+    if (s) {
+        c->events = s->next_event;
+        if (!c->events)
+            c->events_tail = &c->events;
+        *ret_events = s->events;
+        s->events = 0;
+    }
+    lock_drop(&c->mu);
+    return s;
+}
+
+void conn_event_forget_locked(struct conn *c, struct stream *s)
+{
+    lock_assert_held(&c->mu);
+    if (!s->events)
+        return;
+    struct stream **at = &c->events;
+    while (*at != s)
+        at = &(*at)->next_event;
+    *at = s->next_event;
+    if (!*at)
+        c->events_tail = at;
+    s->events = 0;
+}
+
+/* ---- birth ---- */
+
+static void conn_name_peer(struct conn *c)
+{
+    const union sockaddr_any *p = &c->peer, *l = &c->local;
+
+    switch (p->sa.sa_family) {
+    case AF_INET:
+        inet_ntop(AF_INET, &p->in.sin_addr, c->peer_text, sizeof(c->peer_text));
+        c->peer_port = ntohs(p->in.sin_port);
+        c->local_port = ntohs(l->in.sin_port);
+        break;
+    case AF_INET6:
+        /* A dual-stack listener gives IPv4 clients as ::ffff:a.b.c.d; applications compare with a.b.c.d. */
+        if (IN6_IS_ADDR_V4MAPPED(&p->in6.sin6_addr))
+            inet_ntop(AF_INET, &p->in6.sin6_addr.s6_addr[12], c->peer_text, sizeof(c->peer_text));
+        else
+            inet_ntop(AF_INET6, &p->in6.sin6_addr, c->peer_text, sizeof(c->peer_text));
+        c->peer_port = ntohs(p->in6.sin6_port);
+        c->local_port = ntohs(l->in6.sin6_port);
+        break;
+    default:
+        memcpy(c->peer_text, "unix:", 6);
+        break;
+    }
+}
+
+struct conn *conn_new(struct worker *w, const struct conn_accepted *a)
+{
+    static atomic_ullong serial; /* relaxed: only has to differ */
+    struct conn *c = calloc(1, sizeof(*c));
+
+    if (!c)
+        return NULL;
+    if (a->tls) {
+        c->tls = tls_new(w->tls);
+        if (!c->tls) {
+            free(c);
+            return NULL;
+        }
+    }
+    c->src.fd = a->fd;
+    c->src.fn = conn_event_fn;
+    c->worker = w;
+    c->loop = w->loop;
+    c->serial = atomic_fetch_add_explicit(&serial, 1, memory_order_relaxed) + 1;
+    c->peer = a->peer;
+    c->local = a->local;
+    conn_name_peer(c);
+    c->is_tls = a->tls;
+    c->state = CONN_HANDSHAKE;
+    c->events_tail = &c->events;
+    c->lease = LEASE_WORKER;
+    c->msg.fn = conn_msg_fn;
+    c->flush.fn = conn_flush_fn;
+    c->timer.fn = conn_timer_fn;
+    c->since_ms = c->idle_since_ms = c->read_at_ms = loop_now_ms(w->loop);
+    lock_init(&c->mu);
+    return c;
+}
+
+void conn_start(struct conn *c, const uint8_t *first, size_t n)
+{
+    c->epoll_events = EPOLLIN;
+    if (loop_add(c->loop, &c->src, c->epoll_events) < 0) {
+        c->kill = true;
+        conn_dirty(c);
+        return;
+    }
+    timer_set(c->loop, &c->timer, c->worker->tick_ms);
+    if (!c->tls) {
+        bool h2 = n >= H2_PREFACE_LEN && memcmp(first, H2_PREFACE, H2_PREFACE_LEN) == 0;
+        if (conn_set_proto(c, h2 ? &http2_proto : &http1_proto) < 0) {
+            conn_kill(c);
+            return;
+        }
+    }
+    if (n)
+        conn_input(c, first, n);
+    conn_dirty(c); /* HTTP/2's SETTINGS */
+}

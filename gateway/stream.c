@@ -1,0 +1,448 @@
+#include "stream.h"
+
+#include <stdlib.h>
+
+#include "conn.h"
+#include "errors.h"
+#include "router.h"
+#include "worker.h"
+
+struct stream *stream_new(struct conn *c, int32_t id)
+{
+    struct stream *s = calloc(1, sizeof(*s));
+
+    if (!s)
+        return NULL;
+    arena_init(&s->arena);
+    s->conn = c;
+    s->loop = c->loop;
+    s->id = id;
+    s->req.content_length = -1;
+    s->out.left = -1;
+    s->created_ms = loop_now_ms(c->loop);
+    s->next = c->streams;
+    if (s->next)
+        s->next->prev = s;
+    c->streams = s;
+    c->n_streams++;
+    atomic_fetch_add_explicit(&c->worker->n_streams, 1, memory_order_relaxed);
+    return s;
+}
+
+static void stream_free(struct stream *s)
+{
+    struct conn *c = s->conn;
+
+    if (s->next)
+        s->next->prev = s->prev;
+    if (s->prev)
+        s->prev->next = s->next;
+    else
+        c->streams = s->next;
+    c->n_streams--;
+    c->idle_since_ms = loop_now_ms(c->loop);
+    atomic_fetch_sub_explicit(&c->worker->n_streams, 1, memory_order_relaxed);
+    chain_fini(&s->in);
+    chain_fini(&s->out.body);
+    arena_fini(&s->arena);
+    free(s);
+}
+
+int stream_add_field(struct stream *s, struct slice name, struct slice value)
+{
+    struct request *req = &s->req;
+    struct field *fields =
+        arena_grow(&s->arena, req->fields, req->n_fields, &req->cap_fields, sizeof(*fields));
+
+    if (!fields)
+        return GW_ENO_MEMORY;
+    req->fields = fields;
+    struct field f = {arena_dup(&s->arena, name), arena_dup(&s->arena, value)};
+    if (!f.name.p || !f.value.p)
+        return GW_ENO_MEMORY;
+    fields[req->n_fields++] = f;
+    return 0;
+}
+
+void stream_set_target(struct stream *s, struct slice target)
+{
+    struct request *req = &s->req;
+    ssize_t mark = slice_find(target, '?');
+
+    req->target = target;
+    req->has_query = mark >= 0;
+    req->path = mark < 0 ? target : slice_of(target.p, (size_t)mark);
+    req->query = mark < 0 ? slice_of("", 0) : slice_from(target, (size_t)mark + 1);
+}
+
+/* ---- the answer ---- */
+
+/* Fields that belong to one connection (RFC 9110 7.6.1), to the gateway (RFC 3875 6.3.3), or to the
+ * protocol's own framing. */
+static bool field_is_hop_by_hop(struct slice name)
+{
+    static const struct slice names[] = {
+        {"Connection", 10}, {"Keep-Alive", 10}, {"Transfer-Encoding", 17},
+        {"Status", 6},      {"Upgrade", 7},     {"Content-Length", 14},
+        {"Trailer", 7},     {"TE", 2},          {"Proxy-Connection", 16},
+    };
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+        if (slice_ieq(name, names[i]))
+            return true;
+    }
+    return false;
+}
+
+/* A response field that could forge another, or that HTTP/2 would refuse (RFC 9110 5.5, 5.6.2). */
+static bool field_is_sound(const struct field *f)
+{
+    if (f->name.n == 0)
+        return false;
+    for (size_t i = 0; i < f->name.n; i++) {
+        unsigned char ch = (unsigned char)f->name.p[i];
+        if (ch <= ' ' || ch >= 0x7f || ch == ':')
+            return false;
+    }
+    return !memchr(f->value.p ? f->value.p : "", '\n', f->value.n) &&
+           !memchr(f->value.p ? f->value.p : "", '\r', f->value.n) &&
+           !memchr(f->value.p ? f->value.p : "", '\0', f->value.n);
+}
+
+static int fields_clean(struct arena *a, struct response *r)
+{
+    size_t n = 0;
+    struct field *clean = arena_alloc(a, (r->n_fields + 1) * sizeof(*clean));
+
+    if (!clean)
+        return GW_ENO_MEMORY;
+    for (size_t i = 0; i < r->n_fields; i++) {
+        if (!field_is_hop_by_hop(r->fields[i].name) && field_is_sound(&r->fields[i]))
+            clean[n++] = r->fields[i];
+    }
+    r->fields = clean;
+    r->n_fields = n;
+    return 0;
+}
+
+/* Give up: nobody hears of s any more but the protocol, which ends it. */
+static void stream_abort(struct stream *s, int err)
+{
+    s->handler = NULL;
+    s->finished = true;
+    if (!s->err)
+        s->err = err;
+    if (s->over)
+        return;
+    s->conn->proto->reset(s, err);
+    conn_dirty(s->conn);
+}
+
+int stream_send_head(struct stream *s, const struct response *r)
+{
+    struct response clean = *r;
+    int rc = fields_clean(&s->arena, &clean);
+
+    loop_assert_owner(s->loop);
+    if (s->over || s->finished)
+        return GW_ECLIENT_GONE;
+    s->status = r->status;
+    s->answered = true;
+    bool no_body = slice_eq(s->req.method, SLICE("HEAD")) || r->status == 204 || r->status == 304;
+    if (r->status == 204)
+        clean.content_length = -1; /* RFC 9110 8.6 */
+    s->out.left = no_body ? -1 : clean.content_length;
+    lock_take(&s->conn->mu);
+    s->out.no_body = no_body;
+    s->out.head_sent = true;
+    lock_drop(&s->conn->mu);
+    if (rc == 0)
+        rc = s->conn->proto->send_head(s, &clean);
+    if (rc < 0) {
+        stream_abort(s, rc);
+        return rc;
+    }
+    conn_dirty(s->conn);
+    return 0;
+}
+
+int stream_send_interim(struct stream *s, int status, const struct field *fields, size_t n_fields)
+{
+    if (s->over || s->answered)
+        return 0;
+    int rc = s->conn->proto->send_interim(s, status, fields, n_fields);
+    conn_dirty(s->conn);
+    return rc;
+}
+
+/* Cut n to what the announced Content-Length leaves (RFC 9110 8.6: never more than said). */
+static size_t stream_cut(struct stream *s, size_t n)
+{
+    if (s->out.left < 0)
+        return n;
+    if ((uint64_t)n > (uint64_t)s->out.left)
+        n = (size_t)s->out.left;
+    s->out.left -= (int64_t)n;
+    return n;
+}
+
+/* k is a filled chunk, or p[0..n) is copied. */
+static ssize_t stream_put(struct stream *s, struct chunk *k, const void *p, size_t n)
+{
+    struct conn *c = s->conn;
+    int rc = 0;
+
+    loop_assert_owner(s->loop);
+    if (s->over || s->finished) {
+        free(k);
+        return 0;
+    }
+    n = stream_cut(s, n);
+    if (k)
+        k->len = k->off + (uint32_t)n;
+    lock_take(&c->mu);
+    if (s->out.closed || s->out.no_body || n == 0) {
+        free(k);
+    } else {
+        if (k)
+            chain_append_chunk(&s->out.body, k);
+        else
+            rc = chain_append(&s->out.body, p, n);
+        if (rc == 0)
+            c->proto->body_ready(s);
+    }
+    size_t buffered = s->out.body.n;
+    s->out.want_writable = buffered >= STREAM_OUT_HIGH;
+    lock_drop(&c->mu);
+    if (rc < 0) {
+        stream_abort(s, rc);
+        return rc;
+    }
+    conn_dirty(c);
+    return (ssize_t)buffered;
+}
+
+ssize_t stream_send_body(struct stream *s, const void *p, size_t n)
+{
+    return stream_put(s, NULL, p, n);
+}
+
+ssize_t stream_send_chunk(struct stream *s, struct chunk *k)
+{
+    return stream_put(s, k, NULL, k->len - k->off);
+}
+
+void stream_finish(struct stream *s)
+{
+    struct conn *c = s->conn;
+
+    if (s->over || s->finished)
+        return;
+    if (s->out.left > 0) {
+        conn_log(c, CONF_LOG_ERROR, GW_ECGI_SHORT, "%lld bytes missing", (long long)s->out.left);
+        stream_abort(s, GW_ECGI_SHORT);
+        return;
+    }
+    s->finished = true;
+    lock_take(&c->mu);
+    s->out.eof = true;
+    if (!s->out.closed)
+        c->proto->body_ready(s);
+    lock_drop(&c->mu);
+    if (!s->in_eof)
+        stream_discard_body(s);
+    conn_dirty(c);
+}
+
+void stream_answer(struct stream *s, const struct response *r, struct slice body)
+{
+    if (stream_send_head(s, r) < 0)
+        return;
+    if (body.n && stream_send_body(s, body.p, body.n) < 0)
+        return;
+    stream_finish(s);
+}
+
+static void stream_log_error(const struct stream *s, int err)
+{
+    int status = gw_err_status(err);
+    int level = status >= 500 || status == 0 ? CONF_LOG_ERROR : CONF_LOG_INFO;
+
+    conn_log(s->conn, level, err, "site=%s pool=%s request=\"%.*s %.*s\"",
+             s->site ? s->site->name : "-", s->pool_name ? s->pool_name : "-",
+             SLICE_FMT(s->req.method), SLICE_FMT(s->req.target));
+}
+
+void stream_error_fields(struct stream *s, int err, const struct field *fields, size_t n_fields)
+{
+    int status = gw_err_status(err);
+
+    s->handler = NULL;
+    if (s->over || s->finished)
+        return;
+    if (!s->err)
+        s->err = err;
+    stream_log_error(s, err);
+    if (s->answered || status == 0) {
+        stream_abort(s, err);
+        return;
+    }
+    struct slice type;
+    struct slice page = error_page(&s->arena, status, &type);
+    struct field *all = arena_alloc(&s->arena, (n_fields + 1) * sizeof(*all));
+    if (!all) {
+        stream_abort(s, GW_ENO_MEMORY);
+        return;
+    }
+    for (size_t i = 0; i < n_fields; i++)
+        all[i] = fields[i];
+    all[n_fields] = (struct field){SLICE("Content-Type"), type};
+    struct response r = {
+        .status = status,
+        .fields = all,
+        .n_fields = n_fields + 1,
+        .content_length = (int64_t)page.n,
+    };
+    stream_answer(s, &r, page);
+}
+
+void stream_error(struct stream *s, int err)
+{
+    stream_error_fields(s, err, NULL, 0);
+}
+
+/* ---- the request body ---- */
+
+void stream_want_body(struct stream *s)
+{
+    if (s->in_eof || s->in_discard)
+        return;
+    /* RFC 9110 10.1.1: not needed once the client started to send. */
+    if (s->req.expect_continue && s->in_total == 0)
+        stream_send_interim(s, 100, NULL, 0);
+    s->req.expect_continue = false;
+    s->body_at_ms = loop_now_ms(s->loop);
+    s->waits_for_body = true;
+}
+
+void stream_consumed(struct stream *s, size_t n)
+{
+    if (n && !s->over)
+        s->conn->proto->consumed(s, n);
+}
+
+void stream_discard_body(struct stream *s)
+{
+    s->in_discard = true;
+    s->waits_for_body = false;
+    size_t n = s->in.n;
+    chain_fini(&s->in);
+    stream_consumed(s, n);
+}
+
+void stream_handle(struct stream *s, const struct handler *h, void *state)
+{
+    s->handler = h;
+    s->handler_state = state;
+    h->start(s);
+}
+
+/* ---- what protocols report ---- */
+
+void stream_on_head(struct stream *s)
+{
+    struct conn *c = s->conn;
+
+    loop_assert_owner(s->loop);
+    s->start_us = clock_now_us();
+    s->body_at_ms = loop_now_ms(s->loop);
+    c->head_since_ms = 0;
+    c->n_requests++;
+    router_handle(c->worker->router, s);
+}
+
+void stream_on_bad_head(struct stream *s, int err)
+{
+    loop_assert_owner(s->loop);
+    s->start_us = clock_now_us();
+    s->conn->head_since_ms = 0;
+    s->conn->n_requests++;
+    stream_error(s, err);
+}
+
+void stream_on_body(struct stream *s)
+{
+    loop_assert_owner(s->loop);
+    s->body_at_ms = loop_now_ms(s->loop);
+    if (s->in_eof)
+        s->waits_for_body = false;
+    if (s->in_discard) {
+        stream_discard_body(s);
+        return;
+    }
+    if (s->body_limit && s->in_total > s->body_limit && !s->finished) {
+        const struct handler *h = s->handler;
+        if (h && h->closed)
+            h->closed(s, GW_EBODY_LARGE);
+        stream_error(s, GW_EBODY_LARGE);
+        stream_discard_body(s);
+        return;
+    }
+    if (s->handler && s->handler->body)
+        s->handler->body(s);
+}
+
+void stream_on_writable(struct stream *s)
+{
+    loop_assert_owner(s->loop);
+    if (s->handler && s->handler->writable)
+        s->handler->writable(s);
+}
+
+void stream_on_close(struct stream *s, int err)
+{
+    struct conn *c = s->conn;
+    const struct handler *h = s->handler;
+
+    loop_assert_owner(s->loop);
+    assert(!s->over);
+    s->over = true;
+    if (!s->err)
+        s->err = err;
+    s->handler = NULL;
+    lock_take(&c->mu);
+    s->out.closed = true;
+    conn_event_forget_locked(c, s);
+    lock_drop(&c->mu);
+    if (h && h->closed)
+        h->closed(s, err);
+    if (s->start_us)
+        worker_log_access(c->worker, s);
+    stream_free(s);
+    if (c->ends || c->drains)
+        conn_dirty(c); /* it may be done now */
+}
+
+void stream_event_locked(struct stream *s, unsigned ev)
+{
+    struct conn *c = s->conn;
+
+    lock_assert_held(&c->mu);
+    if (s->events == 0) {
+        s->next_event = NULL;
+        *c->events_tail = s;
+        c->events_tail = &s->next_event;
+    }
+    s->events |= ev;
+    if (ev & STREAM_EV_CLOSED)
+        s->out.closed = true;
+}
+
+void stream_out_took_locked(struct stream *s, size_t n)
+{
+    lock_assert_held(&s->conn->mu);
+    s->out.n_body += n;
+    if (s->out.want_writable && s->out.body.n < STREAM_OUT_LOW) {
+        s->out.want_writable = false;
+        stream_event_locked(s, STREAM_EV_WRITABLE);
+    }
+}

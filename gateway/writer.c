@@ -1,0 +1,346 @@
+/*
+ * Leases and the threads they are given to.
+ *
+ * Wake-ups: a thread parks only after it saw, under the connection's lock, nothing to send; it then gives the
+ * lease back to the worker.  So whoever adds output afterwards is the worker, at the end of whose turn
+ * writer_submit() finds lease WORKER and sends or gives it out again.  A lease is given to one thread by handing it over
+ * in that thread's own slot, so a wake-up is for exactly one connection and cannot be lost.
+ *
+ * Threads are made when needed, up to max, the one that parked last is woken first, and one that was
+ * not needed for two seconds ends: an idle gateway has none.
+ */
+#include "writer.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <time.h>
+
+#include "conn_send.h"
+#include "worker.h"
+
+enum {
+    STALL_MS = 20,   /* a socket not writable for so long gives its thread back */
+    PARK_S = 2,      /* a thread not needed for so long ends */
+    WRITER_STACK = 256 * 1024,
+};
+
+/* Field keys:  o the thread's own   m under writers->mu */
+struct writer_thread {
+    struct writer_thread *next; /* m  idle list, last parked first */
+    struct writers *writers;    /* o */
+    struct conn *conn;          /* m  lease handed over */
+    struct job *job;            /* m */
+    bool idle;                  /* m  on the idle list */
+    pthread_cond_t wake;        /* m  conn or job was set */
+    struct send_scratch scratch; /* o */
+};
+
+struct writers {
+    struct lock mu;
+    unsigned max;               /* I */
+    unsigned n_threads;         /* m */
+    struct writer_thread *idle; /* m */
+    struct job *jobs;           /* m  waiting for a thread, in order */
+    struct job **jobs_end;      /* m */
+    bool stop;                  /* m */
+    pthread_cond_t gone;        /* m  n_threads fell */
+};
+
+struct writers *writers_new(unsigned max)
+{
+    struct writers *w = calloc(1, sizeof(*w));
+
+    if (!w)
+        return NULL;
+    lock_init(&w->mu);
+    PTOK(pthread_cond_init(&w->gone, NULL));
+    w->max = max;
+    w->jobs_end = &w->jobs;
+    return w;
+}
+
+void writers_free(struct writers *w)
+{
+    if (!w)
+        return;
+    lock_take(&w->mu);
+    w->stop = true;
+    for (struct writer_thread *t = w->idle; t; t = t->next)
+        PTOK(pthread_cond_signal(&t->wake));
+    while (w->n_threads)
+        lock_wait(&w->mu, &w->gone);
+    lock_drop(&w->mu);
+    PTOK(pthread_cond_destroy(&w->gone));
+    lock_fini(&w->mu);
+    free(w);
+}
+
+/* ---- a thread's life ---- */
+
+/* Under c->mu: post c's message after unlocking? */
+static bool note_due_locked(struct conn *c)
+{
+    bool due = !c->msg_pending && (c->events || c->note || c->broken || c->lease == LEASE_STALLED);
+
+    if (due)
+        c->msg_pending = true;
+    return due;
+}
+
+/* Send until drained, stalled or broken, then give the lease up. */
+static void writer_serve(struct writer_thread *t, struct conn *c)
+{
+    for (;;) {
+        enum sent sent = conn_send(c, &t->scratch);
+
+        if (sent == SENT_BLOCKED) {
+            struct pollfd p = {.fd = c->src.fd, .events = POLLOUT};
+            if (poll(&p, 1, STALL_MS) > 0)
+                continue;
+        }
+        lock_take(&c->mu);
+        /* Between conn_send and here the worker may have added output. */
+        bool more = sent == SENT_BATCH || (sent == SENT_ALL && conn_pending_locked(c));
+        if (c->dead || sent == SENT_BROKEN || (sent == SENT_ALL && !more))
+            c->lease = LEASE_WORKER;
+        else if (sent == SENT_BLOCKED)
+            c->lease = LEASE_STALLED;
+        bool returned = c->lease != LEASE_WRITER;
+        bool post = note_due_locked(c);
+        if (returned)
+            c->note = false;
+        struct loop *loop = c->loop;
+        lock_drop(&c->mu);
+        if (post)
+            loop_post(loop, &c->msg); /* msg_pending keeps c alive until it is read */
+        if (returned)
+            return;
+    }
+}
+
+static void job_msg_fn(struct loop *l, struct loop_msg *msg)
+{
+    struct job *job = (struct job *)(void *)((char *)msg - offsetof(struct job, msg));
+    job->done(l, job);
+}
+
+static void job_serve(struct job *job)
+{
+    job->run(job);
+    job->msg.fn = job_msg_fn;
+    loop_post(job->loop, &job->msg);
+}
+
+static void idle_remove_locked(struct writers *w, struct writer_thread *t)
+{
+    struct writer_thread **at = &w->idle;
+
+    while (*at != t)
+        at = &(*at)->next;
+    *at = t->next;
+    t->idle = false;
+}
+
+/* Park until there is work.  false: this thread is not needed any more. */
+static bool writer_park(struct writers *w, struct writer_thread *t) REQUIRES(w->mu)
+{
+    struct timespec until;
+
+    clock_gettime(CLOCK_MONOTONIC, &until);
+    until.tv_sec += PARK_S;
+    t->next = w->idle;
+    w->idle = t;
+    t->idle = true;
+    while (!t->conn && !t->job && !w->stop) {
+        int rc = lock_wait_until(&w->mu, &t->wake, &until);
+        if (rc == ETIMEDOUT && !t->conn && !t->job)
+            break;
+    }
+    if (t->idle)
+        idle_remove_locked(w, t);
+    return t->conn || t->job;
+}
+
+static void *writer_main(void *arg)
+{
+    struct writer_thread *t = arg;
+    struct writers *w = t->writers;
+
+    pthread_setname_np(pthread_self(), "writer");
+    lock_take(&w->mu);
+    for (;;) {
+        if (!t->conn && !t->job && w->jobs) {
+            t->job = w->jobs;
+            w->jobs = t->job->next;
+            if (!w->jobs)
+                w->jobs_end = &w->jobs;
+        }
+        if (!t->conn && !t->job && !writer_park(w, t))
+            break;
+        struct conn *c = t->conn;
+        struct job *job = t->job;
+        t->conn = NULL;
+        t->job = NULL;
+        lock_drop(&w->mu);
+        if (c)
+            writer_serve(t, c);
+        if (job)
+            job_serve(job);
+        lock_take(&w->mu);
+    }
+    w->n_threads--;
+    PTOK(pthread_cond_destroy(&t->wake));
+    send_scratch_fini(&t->scratch);
+    free(t);
+    PTOK(pthread_cond_signal(&w->gone));
+    lock_drop(&w->mu);
+    return NULL;
+}
+
+static bool writer_start(struct writers *w, struct conn *c, struct job *job)
+{
+    struct writer_thread *t = calloc(1, sizeof(*t));
+    pthread_condattr_t clock;
+    pthread_attr_t attr;
+    pthread_t id;
+
+    if (!t || send_scratch_init(&t->scratch) < 0) {
+        free(t);
+        return false;
+    }
+    t->writers = w;
+    t->conn = c;
+    t->job = job;
+    PTOK(pthread_condattr_init(&clock));
+    PTOK(pthread_condattr_setclock(&clock, CLOCK_MONOTONIC));
+    PTOK(pthread_cond_init(&t->wake, &clock));
+    PTOK(pthread_condattr_destroy(&clock));
+    PTOK(pthread_attr_init(&attr));
+    PTOK(pthread_attr_setstacksize(&attr, WRITER_STACK));
+    PTOK(pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED));
+    int rc = pthread_create(&id, &attr, writer_main, t);
+    PTOK(pthread_attr_destroy(&attr));
+    if (rc != 0) {
+        PTOK(pthread_cond_destroy(&t->wake));
+        send_scratch_fini(&t->scratch);
+        free(t);
+    }
+    return rc == 0;
+}
+
+/* Hand c or job to a thread.  false: all are busy and there may be no more. */
+static bool writers_give(struct writers *w, struct conn *c, struct job *job)
+{
+    lock_take(&w->mu);
+    struct writer_thread *t = w->idle;
+    if (t) {
+        w->idle = t->next;
+        t->idle = false;
+        t->conn = c;
+        t->job = job;
+        PTOK(pthread_cond_signal(&t->wake));
+        lock_drop(&w->mu);
+        return true;
+    }
+    bool room = w->n_threads < w->max;
+    if (room)
+        w->n_threads++;
+    lock_drop(&w->mu);
+    if (!room)
+        return false;
+    if (writer_start(w, c, job))
+        return true;
+    lock_take(&w->mu);
+    w->n_threads--;
+    PTOK(pthread_cond_signal(&w->gone));
+    lock_drop(&w->mu);
+    return false;
+}
+
+void writers_job(struct writers *w, struct job *job)
+{
+    job->next = NULL;
+    if (writers_give(w, NULL, job))
+        return;
+    lock_take(&w->mu);
+    bool alone = w->n_threads == 0;
+    if (!alone) {
+        *w->jobs_end = job;
+        w->jobs_end = &job->next;
+    }
+    lock_drop(&w->mu);
+    if (alone)
+        job_serve(job); /* no thread can be had at all: block rather than lose it */
+}
+
+/* ---- the worker's side ---- */
+
+static void lease_set(struct conn *c, enum conn_lease lease)
+{
+    lock_take(&c->mu);
+    c->lease = lease;
+    lock_drop(&c->mu);
+}
+
+/* More waits than the worker sends itself: give the lease to a thread, or watch for EPOLLOUT. */
+static void lease_out(struct conn *c)
+{
+    lease_set(c, LEASE_WRITER);
+    if (writers_give(c->worker->writers, c, NULL))
+        return;
+    lease_set(c, LEASE_STALLED);
+    conn_watch_out(c, true);
+}
+
+void writer_submit(struct conn *c)
+{
+    struct worker *w = c->worker;
+
+    loop_assert_owner(c->loop);
+    lock_take(&c->mu);
+    bool mine = c->lease == LEASE_WORKER && !c->dead && !c->broken;
+    bool pending = mine && !conn_drained_locked(c);
+    lock_drop(&c->mu);
+    if (!pending)
+        return;
+    if (w->writers_always) {
+        lease_out(c);
+        return;
+    }
+    switch (conn_send(c, &w->send)) {
+    case SENT_ALL:
+    case SENT_BROKEN:
+        return;
+    case SENT_BATCH:
+    case SENT_BLOCKED:
+        lease_out(c);
+        return;
+    }
+}
+
+void writer_unstall(struct conn *c)
+{
+    loop_assert_owner(c->loop);
+    lock_take(&c->mu);
+    bool mine = c->lease == LEASE_STALLED && !c->dead;
+    lock_drop(&c->mu);
+    if (!mine) {
+        conn_watch_out(c, false);
+        return;
+    }
+    switch (conn_send(c, &c->worker->send)) {
+    case SENT_BLOCKED:
+        return;
+    case SENT_ALL:
+    case SENT_BROKEN:
+        conn_watch_out(c, false);
+        lease_set(c, LEASE_WORKER);
+        return;
+    case SENT_BATCH:
+        conn_watch_out(c, false);
+        lease_out(c);
+        return;
+    }
+}
