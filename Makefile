@@ -27,24 +27,21 @@ TSAN_WARN := $(if $(findstring thread,$(SAN)),$(if $(findstring clang,$(CC)),,-W
 CFLAGS ?= -g
 ALL_CFLAGS = -std=gnu17 -D_GNU_SOURCE -pthread $(OPT) $(CFLAGS) $(WARN) $(TSAN_WARN) $(WERROR)
 ALL_LDFLAGS = -pthread $(if $(SAN),-fsanitize=$(SAN)) -Wl,--as-needed,-z,relro,-z,now $(LDFLAGS)
-GATEWAY_LIBS := -lnghttp2 -lssl -lcrypto -lcrypt
-RUNNER_LIBS := -lfcgi
+# --as-needed leaves each program with what it uses.
+LIBS := -lnghttp2 -lssl -lcrypto -lcrypt -lfcgi
 TEST_LIBS := -lcmocka
 
-GATEWAY_SRC := $(wildcard gateway/*.c conf/*.c) $(filter-out fcgi/runner%,$(wildcard fcgi/*.c))
-RUNNER_SRC := $(wildcard fcgi/runner*.c fcgi/record.c fcgi/params.c) \
-	gateway/buf.c gateway/slice.c gateway/arena.c gateway/err.c
+SRC := $(wildcard gateway/*.c conf/*.c fcgi/*.c)
+# Everything but the two main functions; a program takes the objects it needs from it.
+LIB_SRC := $(filter-out gateway/main.c fcgi/runner.c,$(SRC))
 APP_SRC := $(wildcard fcgi/apps/*.c)
 APP_MAIN := $(filter-out fcgi/apps/app.c,$(APP_SRC))
 UNIT_SRC := $(wildcard tests/unit/test_*.c)
 FUZZ_SRC := $(wildcard tests/fuzz/fuzz_*.c)
-# What unit tests and fuzz targets link against: everything but the two main functions.
-LIB_SRC := $(filter-out gateway/main.c fcgi/runner.c,$(sort $(GATEWAY_SRC) $(RUNNER_SRC)))
 FORMATTED := $(wildcard gateway/*.[ch] conf/*.[ch] fcgi/*.[ch] fcgi/apps/*.[ch] \
 	tests/unit/*.[ch] tests/fuzz/*.[ch] tests/bench/*.[ch] tests/peers/*.[ch])
 
 objects = $(patsubst %.c,$(B)/obj/%.o,$(1))
-SRC := $(sort $(GATEWAY_SRC) $(RUNNER_SRC))
 APPS := $(patsubst fcgi/apps/%.c,$(B)/apps/%,$(APP_MAIN))
 UNIT := $(patsubst tests/unit/%.c,$(B)/tests/%,$(UNIT_SRC))
 FUZZ := $(patsubst tests/fuzz/%.c,$(B)/fuzz/%,$(FUZZ_SRC))
@@ -65,11 +62,11 @@ tests: all $(UNIT) $(PEERS)
 
 bench: all $(BENCH)
 
-$(B)/h2cgi: $(call objects,$(GATEWAY_SRC)) $(B)/flags
-	$(CC) $(ALL_LDFLAGS) -o $@ $(filter %.o,$^) $(GATEWAY_LIBS)
+$(B)/h2cgi: $(B)/obj/gateway/main.o $(B)/libh2cgi.a
+	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIBS)
 
-$(B)/h2cgi-run: $(call objects,$(RUNNER_SRC)) $(B)/flags
-	$(CC) $(ALL_LDFLAGS) -o $@ $(filter %.o,$^) $(RUNNER_LIBS)
+$(B)/h2cgi-run: $(B)/obj/fcgi/runner.o $(B)/libh2cgi.a
+	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIBS)
 
 $(B)/libh2cgi.a: $(call objects,$(LIB_SRC))
 	@rm -f $@
@@ -84,19 +81,19 @@ $(B)/apps/%: $(B)/obj/fcgi/apps/%.o $(B)/libapp.a
 
 $(B)/tests/%: $(B)/obj/tests/unit/%.o $(B)/libh2cgi.a
 	@mkdir -p $(@D)
-	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(GATEWAY_LIBS) $(RUNNER_LIBS) $(TEST_LIBS)
+	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIBS) $(TEST_LIBS)
 
 $(B)/fuzz/%: $(B)/obj/tests/fuzz/%.o $(B)/libh2cgi.a
 	@mkdir -p $(@D)
-	$(CC) $(subst fuzzer-no-link,fuzzer,$(ALL_LDFLAGS)) -o $@ $^ $(GATEWAY_LIBS) $(RUNNER_LIBS)
+	$(CC) $(subst fuzzer-no-link,fuzzer,$(ALL_LDFLAGS)) -o $@ $^ $(LIBS)
 
 $(B)/bench/%: $(B)/obj/tests/bench/%.o
 	@mkdir -p $(@D)
-	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(GATEWAY_LIBS)
+	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIBS)
 
 $(B)/peers/%: $(B)/obj/tests/peers/%.o
 	@mkdir -p $(@D)
-	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(GATEWAY_LIBS)
+	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIBS)
 
 $(B)/obj/%.o: %.c $(B)/flags
 	@mkdir -p $(@D)
