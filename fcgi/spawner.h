@@ -6,7 +6,11 @@
  * broken gateway can start nothing but what the INI names Life     a slot that was started
  * stays wanted: its process is restarted when it ends, at once if it ran for 10 s or exited
  * with status 0 after serving, else after a delay that grows from 100 ms to 30 s and is logged
- * with the reason (exit status, signal) Threads  runs alone in its process
+ * with the reason (exit status, signal).  Every slot is wanted from the start, without being
+ * asked for, so a restarted spawner needs nobody who remembers; SPAWNER_START on a slot that
+ * runs is answered with SPAWNER_RUNNING.  A gateway that does not read its end loses all but
+ * the latest news of each slot; one that is new (SPAWNER_CONTROL_GATEWAY) is told of every
+ * process that runs Threads  runs alone in its process
  */
 #ifndef FCGI_SPAWNER_H
 #define FCGI_SPAWNER_H
@@ -44,15 +48,21 @@ struct spawner_socket {
     int listen_fd;
 };
 
+/* What the master says on control_fd (fdpass.h). */
+enum {
+    SPAWNER_CONTROL_GATEWAY = 'G', /* + one descriptor: this end belongs to a new gateway */
+    SPAWNER_CONTROL_LOGS = 'L',    /* + error log, access log: reopened ones */
+};
+
 struct spawner_setup {
     const struct conf *conf;
     uint32_t generation;
     const struct spawner_socket *sockets; /* sorted by pool, slot */
     unsigned n_sockets;
-    int control_fd; /* from the master: a new gateway's end arrives as SCM_RIGHTS; EOF: end
-                       everything and exit */
+    int control_fd; /* from the master: SPAWNER_CONTROL_*; EOF: end everything and exit */
     int gateway_fd; /* the first gateway's end, or -1 */
     const char *runner_path; /* absolute path of h2cgi-run */
+    struct rlimit nofile;    /* RLIMIT_NOFILE of the processes; rlim_max 0: inherited */
 };
 
 /* Runs until control_fd closes or SIGTERM comes; returns the exit status of the process.  All

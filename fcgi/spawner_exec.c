@@ -1,0 +1,262 @@
+#include "spawner_exec.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/close_range.h>
+#include <signal.h>
+#include <stdio.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+static const char default_path[] = "/usr/local/bin:/usr/bin:/bin";
+
+/* ---- the command ---- */
+
+static char *dup_text(struct arena *a, const char *text)
+{
+    return (char *)(uintptr_t)arena_dup(a, slice_str(text)).p;
+}
+
+static int runner_argv(const struct spawner_setup *setup, const struct conf_pool *pool,
+                       struct arena *a, struct spawner_command *cmd)
+{
+    struct slice timeout = arena_printf(a, "%lldms", (long long)pool->timeout_ms);
+    const char *words[] = {setup->runner_path, "--timeout", timeout.p};
+    enum { N = sizeof words / sizeof words[0] };
+
+    cmd->argv = arena_zalloc(a, (N + 1) * sizeof *cmd->argv);
+    if (!cmd->argv || !timeout.p)
+        return ENOMEM;
+    for (size_t i = 0; i < N; i++) {
+        cmd->argv[i] = dup_text(a, words[i]);
+        if (!cmd->argv[i])
+            return ENOMEM;
+    }
+    return 0;
+}
+
+static int spawn_argv(const struct conf_pool *pool, struct arena *a,
+                      struct spawner_command *cmd)
+{
+    size_t n = 0;
+
+    while (pool->spawn[n])
+        n++;
+    cmd->argv = arena_zalloc(a, (n + 1) * sizeof *cmd->argv);
+    if (!cmd->argv)
+        return ENOMEM;
+    for (size_t i = 0; i < n; i++) {
+        cmd->argv[i] = dup_text(a, pool->spawn[i]);
+        if (!cmd->argv[i])
+            return ENOMEM;
+    }
+    return 0;
+}
+
+static bool pool_sets(const struct conf_pool *pool, const char *name)
+{
+    for (unsigned i = 0; i < pool->n_env; i++) {
+        if (slice_eq(pool->env[i].name, slice_str(name)))
+            return true;
+    }
+    return false;
+}
+
+static int make_envp(const struct conf_pool *pool, struct arena *a, struct spawner_command *cmd)
+{
+    const struct {
+        const char *name, *value;
+    } own[] = {
+        {"PATH", default_path},    {"HOME", cmd->id.home},   {"USER", cmd->id.name},
+        {"LOGNAME", cmd->id.name}, {"SHELL", cmd->id.shell},
+    };
+    enum { N_OWN = sizeof own / sizeof own[0] };
+    size_t n = 0;
+
+    char **envp = arena_zalloc(a, (N_OWN + pool->n_env + 1) * sizeof *envp);
+    if (!envp)
+        return ENOMEM;
+    for (size_t i = 0; i < N_OWN; i++) {
+        if (pool_sets(pool, own[i].name))
+            continue;
+        struct slice s = arena_printf(a, "%s=%s", own[i].name, own[i].value);
+        if (!s.p)
+            return ENOMEM;
+        envp[n++] = (char *)(uintptr_t)s.p;
+    }
+    for (unsigned i = 0; i < pool->n_env; i++) {
+        struct slice s = arena_printf(a, "%.*s=%.*s", SLICE_FMT(pool->env[i].name),
+                                      SLICE_FMT(pool->env[i].value));
+        if (!s.p)
+            return ENOMEM;
+        envp[n++] = (char *)(uintptr_t)s.p;
+    }
+    cmd->envp = envp;
+    return 0;
+}
+
+static const char *env_value(char *const *envp, struct slice name_and_equals)
+{
+    for (; *envp; envp++) {
+        if (slice_starts(slice_str(*envp), name_and_equals))
+            return *envp + name_and_equals.n;
+    }
+    return NULL;
+}
+
+int spawner_command_make(const struct spawner_setup *setup, const struct conf_pool *pool,
+                         int runner_fd, struct arena *a, struct spawner_command *ret_cmd)
+{
+    const char *user = pool->user ? pool->user : setup->conf->gateway.user;
+    struct spawner_command cmd = {.program_fd = pool->cgi ? runner_fd : -1};
+
+    int err = user ? identity_find(a, user, &cmd.id) : identity_self(a, &cmd.id);
+    if (!err)
+        err = pool->cgi ? runner_argv(setup, pool, a, &cmd) : spawn_argv(pool, a, &cmd);
+    if (!err)
+        err = make_envp(pool, a, &cmd);
+    if (err)
+        return err;
+    cmd.path = env_value(cmd.envp, SLICE("PATH="));
+    if (setup->nofile.rlim_max)
+        cmd.nofile = &setup->nofile;
+    *ret_cmd = cmd;
+    return 0;
+}
+
+/* ---- the child ---- */
+
+enum step { STEP_DESCRIPTORS, STEP_LIMITS, STEP_USER, STEP_DIRECTORY, STEP_EXEC };
+
+const char *spawner_exec_step_name(int step)
+{
+    static const char *const names[] = {
+        [STEP_DESCRIPTORS] = "descriptors", [STEP_LIMITS] = "limits", [STEP_USER] = "user",
+        [STEP_DIRECTORY] = "directory",     [STEP_EXEC] = "exec",
+    };
+
+    return step >= 0 && (size_t)step < sizeof names / sizeof names[0] ? names[step] : "start";
+}
+
+static void reset_signals(void)
+{
+    struct sigaction dfl = {.sa_handler = SIG_DFL};
+    sigset_t none;
+
+    for (int sig = 1; sig < NSIG; sig++)
+        sigaction(sig, &dfl, NULL); /* the C library keeps some to itself: EINVAL */
+    sigemptyset(&none);
+    sigprocmask(SIG_SETMASK, &none, NULL);
+}
+
+/* The three descriptors a pool process gets.  The sources are all above 2: the spawner keeps 0
+ * to 2 occupied. */
+static int set_descriptors(int listen_fd, int out_fd)
+{
+    if (dup2(listen_fd, 0) < 0 || dup2(out_fd, 1) < 0 || dup2(out_fd, 2) < 0)
+        return errno;
+    /* FastCGI 2.2: the application accepts on descriptor 0; libfcgi and PHP block in it. */
+    int flags = fcntl(0, F_GETFL);
+    if (flags < 0 || ((flags & O_NONBLOCK) && fcntl(0, F_SETFL, flags & ~O_NONBLOCK) < 0))
+        return errno;
+    /* All others are close-on-exec from birth; this is for those of a library that forgot. */
+    close_range(3, ~0U, CLOSE_RANGE_CLOEXEC);
+    return 0;
+}
+
+static void exec_in_path(const struct spawner_command *cmd)
+{
+    struct slice rest = slice_str(cmd->path ? cmd->path : default_path);
+    char file[4096];
+    int err = ENOENT;
+
+    while (rest.n) {
+        ssize_t colon = slice_find(rest, ':');
+        size_t len = colon < 0 ? rest.n : (size_t)colon;
+        int n = snprintf(file, sizeof file, "%.*s/%s", (int)len, rest.p, cmd->argv[0]);
+
+        /* An empty element would mean the working directory, where nothing of ours is. */
+        if (len && n > 0 && (size_t)n < sizeof file) {
+            execve(file, cmd->argv, cmd->envp);
+            if (errno != ENOENT && errno != ENOTDIR)
+                err = errno;
+        }
+        rest = slice_from(rest, colon < 0 ? rest.n : len + 1);
+    }
+    errno = err;
+}
+
+static int exec_program(const struct spawner_command *cmd)
+{
+    if (!strchr(cmd->argv[0], '/'))
+        exec_in_path(cmd);
+    else
+        execve(cmd->argv[0], cmd->argv, cmd->envp);
+    int err = errno;
+    /* The runner may lie where the pool's user may not look, in somebody's home directory say;
+     * it was opened before privileges went. */
+    if (err == EACCES && cmd->program_fd >= 0) {
+        syscall(SYS_execveat, cmd->program_fd, "", cmd->argv, cmd->envp, AT_EMPTY_PATH);
+        err = errno;
+    }
+    return err;
+}
+
+/* In the order of enum step; stops at the first that fails. */
+static struct spawner_exec_error child_steps(const struct spawner_command *cmd, int listen_fd,
+                                             int out_fd, pid_t spawner)
+{
+    int err = set_descriptors(listen_fd, out_fd);
+
+    if (err)
+        return (struct spawner_exec_error){STEP_DESCRIPTORS, err};
+    if (cmd->nofile && setrlimit(RLIMIT_NOFILE, cmd->nofile) < 0)
+        return (struct spawner_exec_error){STEP_LIMITS, errno};
+    err = identity_assume(&cmd->id);
+    if (err)
+        return (struct spawner_exec_error){STEP_USER, err};
+    /* Should the spawner be killed, nobody else would end this one.  Behind the change of user,
+     * which clears the request; the second look is for a spawner that died before it. */
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    if (getppid() != spawner)
+        _exit(127);
+    umask(022);
+    if (chdir("/") < 0)
+        return (struct spawner_exec_error){STEP_DIRECTORY, errno};
+    return (struct spawner_exec_error){STEP_EXEC, exec_program(cmd)};
+}
+
+static _Noreturn void child(const struct spawner_command *cmd, int listen_fd, int out_fd,
+                            int error_fd, pid_t spawner)
+{
+    setsid();
+    reset_signals();
+    struct spawner_exec_error e = child_steps(cmd, listen_fd, out_fd, spawner);
+    /* A pipe takes so few bytes whole; if it does not, the exit status says enough. */
+    ssize_t n = write(error_fd, &e, sizeof e);
+    _exit(n == (ssize_t)sizeof e ? 127 : 126);
+}
+
+pid_t spawner_exec(const struct spawner_command *cmd, int listen_fd, int out_fd,
+                   int *ret_error_fd)
+{
+    pid_t spawner = getpid();
+    int pipe_fd[2];
+
+    if (pipe2(pipe_fd, O_CLOEXEC | O_NONBLOCK) < 0)
+        return -1;
+    pid_t pid = fork();
+    if (pid == 0)
+        child(cmd, listen_fd, out_fd, pipe_fd[1], spawner);
+    int err = errno;
+    close(pipe_fd[1]);
+    if (pid < 0) {
+        close(pipe_fd[0]);
+        errno = err;
+        return -1;
+    }
+    *ret_error_fd = pipe_fd[0];
+    return pid;
+}

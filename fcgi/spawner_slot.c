@@ -1,0 +1,220 @@
+#include "spawner_slot.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <sys/wait.h>
+
+#include "../gateway/log.h"
+
+void slot_init(struct slot *s, const struct spawner_env *env,
+               const struct spawner_socket *socket)
+{
+    *s = (struct slot){
+        .env = env,
+        .conf = &env->setup->conf->pools[socket->pool],
+        .pool = socket->pool,
+        .slot = socket->slot,
+        .listen_fd = socket->listen_fd,
+        .start_ms = UINT64_MAX,
+    };
+}
+
+/* ---- news ---- */
+
+static struct spawner_msg news(const struct slot *s, enum spawner_verb verb, pid_t pid,
+                               int status, unsigned delay_ms)
+{
+    return (struct spawner_msg){
+        .verb = verb,
+        .generation = s->env->setup->generation,
+        .pool = s->pool,
+        .slot = s->slot,
+        .pid = pid,
+        .status = status,
+        .delay_ms = delay_ms,
+    };
+}
+
+static int64_t timeval_us(const struct timeval *t)
+{
+    return (int64_t)t->tv_sec * 1000000 + t->tv_usec;
+}
+
+/* What was to be told of the process before is overtaken. */
+static void tell_ended(struct slot *s, struct spawner_msg msg, const struct rusage *usage)
+{
+    if (usage) {
+        msg.utime_us = timeval_us(&usage->ru_utime);
+        msg.stime_us = timeval_us(&usage->ru_stime);
+        msg.maxrss_kb = usage->ru_maxrss;
+    }
+    s->ended = msg;
+    s->running.verb = 0;
+}
+
+static void tell_running(struct slot *s)
+{
+    s->running = news(s, SPAWNER_RUNNING, s->current->pid, 0, 0);
+    s->running_told = true;
+}
+
+/* ---- start ---- */
+
+static void failed(struct slot *s, pid_t pid, const char *step, int err, uint64_t now_ms)
+{
+    unsigned delay = backoff_next(&s->backoff, false, 0, SLOT_DELAY_MAX_MS);
+    const char *program = s->conf->cgi ? s->env->setup->runner_path : s->conf->spawn[0];
+
+    log_line(CONF_LOG_ERROR, "pool=%s cannot start %s: %s: %s, tried again in %u ms",
+             s->conf->name, program, step, strerror(err), delay);
+    s->start_ms = s->wanted ? now_ms + delay : UINT64_MAX;
+    tell_ended(s, news(s, SPAWNER_FAILED, pid, err, delay), NULL);
+}
+
+/* Ended processes that leave a daemon with their output behind must not pile up. */
+static void bound_procs(struct slot *s)
+{
+    unsigned n = 0;
+
+    for (struct proc *p = s->procs; p; p = p->next) {
+        if (++n > SLOT_PROCS_MAX && p->reaped)
+            proc_abandon(p);
+    }
+}
+
+static void start_now(struct slot *s, uint64_t now_ms)
+{
+    int err = 0;
+
+    s->start_ms = UINT64_MAX;
+    s->running_told = false;
+    struct proc *p = proc_start(s->env, s->conf, s->listen_fd, now_ms, &err);
+    if (!p) {
+        failed(s, 0, "start", err, now_ms);
+        return;
+    }
+    p->next = s->procs;
+    s->procs = p;
+    s->current = p;
+    bound_procs(s);
+}
+
+void slot_start(struct slot *s, uint64_t now_ms)
+{
+    if (!s->wanted) {
+        s->wanted = true;
+        s->backoff = (struct backoff){0};
+        s->start_ms = s->current ? UINT64_MAX : now_ms;
+    }
+    if (s->current && s->current->exec_state == PROC_RUNNING)
+        tell_running(s);
+}
+
+void slot_stop(struct slot *s, uint64_t now_ms)
+{
+    s->wanted = false;
+    s->start_ms = UINT64_MAX;
+    if (s->current)
+        proc_end(s->current, now_ms);
+}
+
+/* ---- end ---- */
+
+static void log_end(const struct slot *s, const struct proc *p, int status, unsigned delay)
+{
+    bool good = !s->wanted || (WIFEXITED(status) && WEXITSTATUS(status) == 0);
+    char reason[64], then[48] = "";
+
+    backoff_reason(status, reason, sizeof reason);
+    if (s->wanted && delay)
+        snprintf(then, sizeof then, ", restarted in %u ms", delay);
+    else if (s->wanted)
+        snprintf(then, sizeof then, ", restarted");
+    log_line(good ? CONF_LOG_INFO : CONF_LOG_ERROR, "pool=%s process %ld ended: %s%s%s%s",
+             s->conf->name, (long)p->pid, reason, then,
+             !good && p->lines.last[0] ? "; its last line: " : "", good ? "" : p->lines.last);
+}
+
+static void ended(struct slot *s, struct proc *p, int status, const struct rusage *usage,
+                  uint64_t now_ms)
+{
+    bool asked = p->step != PROC_LIVES;
+    unsigned delay = 0;
+
+    proc_reaped(p, now_ms);
+    s->current = NULL;
+    if (p->exec_state == PROC_FAILED) {
+        failed(s, p->pid, spawner_exec_step_name(p->error.step), p->error.err, now_ms);
+        return;
+    }
+    if (s->wanted && !asked) {
+        bool clean = WIFEXITED(status) && WEXITSTATUS(status) == 0;
+        delay = backoff_next(&s->backoff, clean, now_ms - p->started_ms, SLOT_DELAY_MAX_MS);
+    }
+    log_end(s, p, status, delay);
+    s->start_ms = s->wanted ? now_ms + delay : UINT64_MAX;
+    tell_ended(s, news(s, SPAWNER_ENDED, p->pid, status, delay), usage);
+}
+
+bool slot_reaped(struct slot *s, pid_t pid, int status, const struct rusage *usage,
+                 uint64_t now_ms)
+{
+    struct proc *p = s->current;
+
+    if (!p || p->pid != pid)
+        return false;
+    ended(s, p, status, usage, now_ms);
+    return true;
+}
+
+/* ---- turns ---- */
+
+void slot_tick(struct slot *s, uint64_t now_ms)
+{
+    if (s->current && s->current->exec_state == PROC_RUNNING && !s->running_told) {
+        log_line(CONF_LOG_INFO, "pool=%s process %ld started", s->conf->name,
+                 (long)s->current->pid);
+        tell_running(s);
+    }
+    for (struct proc **at = &s->procs; *at;) {
+        struct proc *p = *at;
+        if (proc_tick(p, now_ms) && p != s->current) {
+            *at = p->next;
+            proc_free(p);
+        } else {
+            at = &p->next;
+        }
+    }
+    if (s->wanted && !s->current && now_ms >= s->start_ms)
+        start_now(s, now_ms);
+}
+
+uint64_t slot_next_ms(const struct slot *s)
+{
+    uint64_t next = s->wanted && !s->current ? s->start_ms : UINT64_MAX;
+
+    for (const struct proc *p = s->procs; p; p = p->next) {
+        if (p->step_ms < next)
+            next = p->step_ms;
+    }
+    return next;
+}
+
+bool slot_busy(const struct slot *s)
+{
+    for (const struct proc *p = s->procs; p; p = p->next) {
+        if (!p->reaped || p->step_ms != UINT64_MAX)
+            return true;
+    }
+    return false;
+}
+
+void slot_fini(struct slot *s)
+{
+    while (s->procs) {
+        struct proc *p = s->procs;
+        s->procs = p->next;
+        proc_free(p);
+    }
+    s->current = NULL;
+}
