@@ -146,7 +146,9 @@ int fcgi_params_feed(struct fcgi_params *p, const uint8_t *in, size_t len, fcgi_
      * is at most one pair with its lengths, so max bounds it. */
     if (buf_len(&p->partial) == 0) {
         err = pairs_take(p, in, len, fn, arg, &taken);
-        return err ? err : buf_append(&p->partial, in + taken, len - taken);
+        if (err || taken == len)
+            return err;
+        return buf_append(&p->partial, in + taken, len - taken);
     }
     err = buf_append(&p->partial, in, len);
     if (err)
