@@ -1,11 +1,12 @@
 /*
- * conf/conf.h - the configuration as plain structs: filled by schema.c from an INI file, read
- * by everybody else.
+ * conf/conf.h - the configuration as plain structs: filled from an INI file by the rows of
+ * schema.c, read by everybody else.
  *
  * Shape    struct conf owns arrays of sites, pools and listeners; routes belong to their site.
- * Indices are stable for the life of a struct conf; pointers into it too. Units    times in
- * milliseconds, sizes in bytes Threads  filled by the master before threads start, constant
- * after Memory   everything hangs off conf->arena; conf_free() ends it all
+ *          Indices are stable for the life of a struct conf; pointers into it too.
+ * Units    times in milliseconds, sizes in bytes
+ * Threads  filled by the master before threads start, constant after
+ * Memory   everything hangs off conf->arena; conf_free() ends it all
  */
 #ifndef CONF_CONF_H
 #define CONF_CONF_H
@@ -165,17 +166,27 @@ struct conf {
 };
 
 /*
- * conf/check.c: read a file with its includes.  All errors at once go to errors_to, one a line:
+ * conf/conf.c: read a file with its includes.  All errors at once go to errors_to, one a line,
+ * in the order of the files:
  *     FILE:LINE: what is wrong; did you mean "X"?
  * Returns the configuration, or NULL if there was any error.  Checks what can be seen without
  * starting anything: types, ranges, unknown and missing keys, names that do not exist,
- * patterns, files that a key names (auth_file, certificate: readable and PEM is gateway/tls.c's
- * business), users, addresses.
+ * patterns, addresses, users, files and folders that a key names.  Whether a certificate is
+ * readable and PEM is gateway/tls.c's business.
  */
 struct conf *conf_load(const char *path, FILE *errors_to);
 
-/* The same from text held in memory (h2cgi serve, tests); name is used for messages. */
+/* The same from text held in memory (h2cgi serve, tests); name is used for messages.  It cannot
+ * include files. */
 struct conf *conf_load_text(const char *name, const char *text, size_t len, FILE *errors_to);
+
+/* Both, and what only tests and other machines' files need. */
+struct conf_source {
+    const char *name;  /* the file to read, unless there is a text */
+    struct slice text; /* p is NULL: read the file */
+    bool syntax_only;  /* do not ask the machine for users, files and folders */
+};
+struct conf *conf_read(const struct conf_source *source, FILE *errors_to);
 
 void conf_free(struct conf *conf);
 

@@ -1,0 +1,289 @@
+#include "load.h"
+
+#include <regex.h>
+
+#include "address.h"
+
+/* ---- listeners -------------------------------------------------------------------------- */
+
+static bool any_certificate(const struct conf *conf)
+{
+    for (unsigned i = 0; i < conf->n_sites; i++) {
+        if (conf->sites[i].certificate)
+            return true;
+    }
+    return false;
+}
+
+static void check_listen(struct load *l, const struct section *s, struct names *addresses)
+{
+    const struct conf_listen *listen = s->item;
+    struct place place = section_place(s, "address");
+
+    for (unsigned i = 0; i < listen->n_addresses; i++) {
+        struct slice address = slice_str(listen->addresses[i]);
+        int known = names_add(addresses, &l->scratch, address, 0);
+        if (known > 0)
+            complain(&l->bad, place, "address = %s is listened on already", address.p);
+        else if (known < 0)
+            complain_no_memory(&l->bad);
+    }
+    if (listen->tls && !any_certificate(l->conf))
+        complain(&l->bad, section_place(s, "tls"),
+                 "tls = on, but no [site] has a certificate and certificate_key");
+}
+
+/* ---- sites ------------------------------------------------------------------------------ */
+
+static void check_hosts(struct load *l, const struct section *s, struct names *hosts, size_t at)
+{
+    const struct conf_site *site = s->item;
+    struct place place = section_place(s, "host");
+    size_t old = 0;
+
+    for (unsigned i = 0; i < site->n_hosts; i++) {
+        int known = names_add(hosts, &l->scratch, site->hosts[i], at);
+        if (known < 0) {
+            complain_no_memory(&l->bad);
+        } else if (known > 0 && names_find(hosts, site->hosts[i], &old)) {
+            const struct section *first = &l->sections[old];
+            struct place first_place = section_place(first, "host");
+            complain(&l->bad, place, "host = %s is in [site %s] already, at %s:%u",
+                     site->hosts[i].p, first->name, l->files[first_place.file],
+                     first_place.line);
+        }
+    }
+    if (site->n_hosts == 0 && s->index != (unsigned)l->conf->default_site)
+        complain(&l->bad, place, "[site %s] has no host, so no request can reach it", s->name);
+}
+
+static void check_site(struct load *l, const struct section *s)
+{
+    const struct conf_site *site = s->item;
+
+    if (site->certificate && !site->certificate_key)
+        complain(&l->bad, section_place(s, "certificate"),
+                 "certificate without certificate_key");
+    if (site->certificate_key && !site->certificate)
+        complain(&l->bad, section_place(s, "certificate_key"),
+                 "certificate_key without certificate");
+    /* The route that derive.c made has the place of its site. */
+    if (!site->root && site->routes[0].line == site->line && site->routes[0].file == site->file)
+        complain(&l->bad, s->place, "[site %s] has neither a root nor a [route]", s->name);
+}
+
+/* ---- routes ----------------------------------------------------------------------------- */
+
+/* Keys that are given where they mean nothing.  what: "a route with a redirect", ... */
+static void check_modes(struct load *l, const struct section *s, unsigned mode,
+                        const char *what)
+{
+    size_t n;
+    const struct schema_key *keys = schema_keys(&n);
+
+    for (size_t i = 0; i < n; i++) {
+        if (s->given[i].line && keys[i].modes && !(keys[i].modes & mode))
+            complain(&l->bad, s->given[i], "\"%s\" has no meaning in %s", keys[i].name, what);
+    }
+}
+
+static void check_auth(struct load *l, const struct section *s, const struct conf_route *route)
+{
+    static const char *const needs_basic[] = {"auth_file", "auth_realm", "auth_match"};
+    char why[200];
+    regex_t re;
+
+    if (route->auth_basic && !route->auth_file)
+        complain(&l->bad, section_place(s, "auth"), "auth = basic needs auth_file");
+    for (size_t i = 0; i < sizeof(needs_basic) / sizeof(needs_basic[0]); i++) {
+        if (!route->auth_basic && section_has(s, needs_basic[i]))
+            complain(&l->bad, section_place(s, needs_basic[i]), "%s without auth = basic",
+                     needs_basic[i]);
+    }
+    if (!route->auth_match)
+        return;
+    int err = regcomp(&re, route->auth_match, REG_EXTENDED | REG_NOSUB);
+    if (err) {
+        regerror(err, &re, why, sizeof(why));
+        complain(&l->bad, section_place(s, "auth_match"), "auth_match = %.*s: %s",
+                 ECHO(slice_str(route->auth_match)), why);
+        return;
+    }
+    regfree(&re);
+}
+
+/* Where a route to a pool finds its script. */
+static void check_script(struct load *l, const struct section *s,
+                         const struct conf_route *route)
+{
+    const struct conf_pool *pool = &l->conf->pools[route->pool];
+    const struct conf_site *site = &l->conf->sites[s->index];
+
+    if (route->script || route->root)
+        return;
+    if (route->suffix.n) {
+        if (!site->root)
+            complain(&l->bad, s->place,
+                     "[route %s %s] looks for files, but neither it nor its site has a root",
+                     s->name, route->pattern.p);
+    } else if (pool->cgi) {
+        complain(&l->bad, s->place,
+                 "[route %s %s] needs root or script, since pool \"%s\" runs CGI programs",
+                 s->name, route->pattern.p, pool->name);
+    }
+}
+
+static void check_route(struct load *l, const struct section *s)
+{
+    const struct conf_route *route = s->item;
+    const struct conf_site *site = &l->conf->sites[s->index];
+    /* The name of a pool that is not there was complained of; the route is one to a pool. */
+    bool to_pool = section_has(s, "pool");
+
+    if (to_pool && section_has(s, "redirect"))
+        complain(&l->bad, section_place(s, "redirect"), "a route has a pool or a redirect");
+    else if (to_pool)
+        check_modes(l, s, SCHEMA_TO_POOL, "a route to a pool");
+    else if (section_has(s, "redirect"))
+        check_modes(l, s, SCHEMA_TO_TARGET, "a route with a redirect");
+    else
+        check_modes(l, s, SCHEMA_FILES, "a route without a pool");
+    check_auth(l, s, route);
+    if (route->pool >= 0)
+        check_script(l, s, route);
+    if (!to_pool && !section_has(s, "redirect") && !route->root && !site->root)
+        complain(
+            &l->bad, s->place,
+            "[route %s %s] has neither a pool, a redirect nor a root, and its site no root",
+            s->name, route->pattern.p);
+}
+
+/* Two routes of a site for the same paths. */
+static void check_twice(struct load *l, const struct section *s, struct names *patterns,
+                        size_t at)
+{
+    const struct conf_route *route = s->item;
+    struct slice key =
+        arena_printf(&l->scratch, "%s %c%.*s*%.*s", s->name, route->exact ? '=' : ' ',
+                     SLICE_FMT(route->prefix), SLICE_FMT(route->suffix));
+    int known = key.p ? names_add(patterns, &l->scratch, key, at) : -1;
+    size_t old = 0;
+
+    if (known < 0) {
+        complain_no_memory(&l->bad);
+    } else if (known > 0 && names_find(patterns, key, &old)) {
+        struct place first = l->sections[old].place;
+        complain(&l->bad, s->place, "[route %s %s%s] is given twice, first at %s:%u", s->name,
+                 route->exact ? "= " : "", route->pattern.p, l->files[first.file], first.line);
+    }
+}
+
+/* ---- pools ------------------------------------------------------------------------------ */
+
+static void check_numbers(struct load *l, const struct section *s, const struct conf_pool *pool)
+{
+    unsigned room = pool->processes * pool->requests_per_process;
+
+    if (!pool->n_connect && pool->max_requests > room)
+        complain(&l->bad, section_place(s, "max_requests"),
+                 "max_requests = %u, but %u processes take %u at once each", pool->max_requests,
+                 pool->processes, pool->requests_per_process);
+    if (pool->keepalive > pool->max_requests)
+        complain(&l->bad, section_place(s, "keepalive"),
+                 "keepalive = %u is over max_requests = %u", pool->keepalive,
+                 pool->max_requests);
+}
+
+/* runtime_dir/POOL.SLOT.sock, as the spawner names it. */
+static void check_socket_path(struct load *l, const struct section *s,
+                              const struct conf_pool *pool)
+{
+    const char *folder = l->conf->gateway.runtime_dir;
+    int n = snprintf(NULL, 0, "%s/%s.%u.sock", folder ? folder : "", pool->name,
+                     pool->processes - 1);
+
+    if (n > ADDRESS_UNIX_MAX)
+        complain(&l->bad, s->place,
+                 "[pool %s]: its sockets in %s have names of over %d bytes; choose a shorter "
+                 "runtime_dir",
+                 pool->name, folder, ADDRESS_UNIX_MAX);
+}
+
+static void check_pool(struct load *l, const struct section *s)
+{
+    const struct conf_pool *pool = s->item;
+    int ways = (section_has(s, "connect") != 0) + (section_has(s, "spawn") != 0) + pool->cgi;
+
+    if (ways != 1) {
+        complain(&l->bad, s->place, "[pool %s] needs %s connect, spawn or cgi = on", pool->name,
+                 ways ? "only one of" : "one of");
+        return;
+    }
+    if (section_has(s, "connect")) {
+        check_modes(l, s, SCHEMA_CONNECT, "a pool with connect");
+    } else if (pool->cgi) {
+        check_modes(l, s, SCHEMA_CGI, "a pool with cgi = on");
+        check_socket_path(l, s, pool);
+    } else {
+        check_modes(l, s, SCHEMA_SPAWN, "a pool with spawn");
+        check_socket_path(l, s, pool);
+    }
+    check_numbers(l, s, pool);
+}
+
+/* ---- all -------------------------------------------------------------------------------- */
+
+static void check_required(struct load *l, const struct section *s)
+{
+    size_t n;
+    const struct schema_key *keys = schema_keys(&n);
+
+    for (size_t i = 0; i < n; i++) {
+        if (keys[i].section == s->kind && keys[i].required && !s->given[i].line)
+            complain(&l->bad, s->place, "[%s %s] needs %s", schema_kind(s->kind)->name, s->name,
+                     keys[i].name);
+    }
+}
+
+static void check_any(struct load *l, enum schema_section kind, const char *what)
+{
+    for (size_t i = 0; i < l->n_sections; i++) {
+        if (l->sections[i].kind == kind)
+            return;
+    }
+    complain(&l->bad, (struct place){0, 1}, "there is no [%s], so %s", schema_kind(kind)->name,
+             what);
+}
+
+void check(struct load *l)
+{
+    struct names addresses = {0}, hosts = {0}, patterns = {0};
+
+    check_any(l, SCHEMA_LISTEN, "nothing to listen on");
+    check_any(l, SCHEMA_SITE, "nothing to serve");
+    for (size_t i = 0; i < l->n_sections; i++) {
+        const struct section *s = &l->sections[i];
+        if (s->broken)
+            continue;
+        check_required(l, s);
+        switch (s->kind) {
+        case SCHEMA_LISTEN:
+            check_listen(l, s, &addresses);
+            break;
+        case SCHEMA_SITE:
+            check_site(l, s);
+            check_hosts(l, s, &hosts, i);
+            break;
+        case SCHEMA_ROUTE:
+            check_route(l, s);
+            check_twice(l, s, &patterns, i);
+            break;
+        case SCHEMA_POOL:
+            check_pool(l, s);
+            break;
+        case SCHEMA_GATEWAY:
+        case SCHEMA_SECTIONS:
+            break;
+        }
+    }
+}

@@ -1,0 +1,269 @@
+#include "load.h"
+
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "address.h"
+#include "value.h"
+
+enum {
+    POOL_REQUESTS = 16,            /* at work at once, where nothing says more */
+    POOL_REQUESTS_MOST = 65535,    /* the most that max_requests may say */
+    POOL_TIMEOUT_MS = 3600 * 1000, /* long uploads, event streams: the other timeouts watch */
+    CGI_TIMEOUT_MS = 60 * 1000,
+};
+
+/* printf into the configuration's memory, or NULL with a complaint. */
+#define KEEP(l, ...) keep((l), arena_printf(&(l)->conf->arena, __VA_ARGS__))
+
+static const char *keep(struct load *l, struct slice text)
+{
+    if (!text.p)
+        complain_no_memory(&l->bad);
+    return text.p;
+}
+
+/* ---- [gateway] -------------------------------------------------------------------------- */
+
+static const char *runtime_dir(struct load *l)
+{
+    const char *user_dir = getenv("XDG_RUNTIME_DIR");
+
+    if (geteuid() == 0)
+        return "/run/h2cgi";
+    if (user_dir && user_dir[0] == '/')
+        return KEEP(l, "%s/h2cgi", user_dir);
+    return KEEP(l, "/tmp/h2cgi-%ld", (long)geteuid());
+}
+
+static void derive_gateway(struct load *l)
+{
+    const struct section *s = &l->sections[LOAD_GATEWAY];
+    struct conf_gateway *g = &l->conf->gateway;
+
+    *g = ((const struct schema_gateway *)s->item)->conf;
+    if (!section_has(s, "runtime_dir"))
+        g->runtime_dir = runtime_dir(l);
+    if (!section_has(s, "spool_dir"))
+        g->spool_dir =
+            geteuid() == 0 ? "/var/spool/h2cgi" : KEEP(l, "%s/spool", g->runtime_dir);
+    if (!section_has(s, "pid_file"))
+        g->pid_file = KEEP(l, "%s/h2cgi.pid", g->runtime_dir);
+}
+
+/* ---- [pool] ----------------------------------------------------------------------------- */
+
+static void derive_processes(const struct section *s, struct conf_pool *pool)
+{
+    if (section_has(s, "processes"))
+        return;
+    if (pool->cgi)
+        /* A runner runs one program at a time. */
+        pool->processes = section_has(s, "max_requests") ? pool->max_requests : POOL_REQUESTS;
+    else
+        pool->processes = pool->spawn ? 1 : 0;
+}
+
+static void derive_pool(const struct section *s, struct conf_pool *pool)
+{
+    derive_processes(s, pool);
+    if (!section_has(s, "max_requests"))
+        pool->max_requests =
+            pool->n_connect ? POOL_REQUESTS : pool->processes * pool->requests_per_process;
+    if (pool->max_requests > POOL_REQUESTS_MOST)
+        pool->max_requests = POOL_REQUESTS_MOST;
+    if (!section_has(s, "keepalive"))
+        pool->keepalive = pool->max_requests;
+    if (!section_has(s, "timeout"))
+        pool->timeout_ms = pool->cgi ? CGI_TIMEOUT_MS : POOL_TIMEOUT_MS;
+}
+
+/* ---- [route] ---------------------------------------------------------------------------- */
+
+static bool has_tcp(const struct conf_pool *pool)
+{
+    for (unsigned i = 0; i < pool->n_connect; i++) {
+        if (!address_is_unix(slice_str(pool->connect[i].text)))
+            return true;
+    }
+    return false;
+}
+
+/* The index of the section called name in the arrays of conf, or -1 with a complaint. */
+static int reference(struct load *l, struct place place, enum schema_section kind,
+                     const char *name)
+{
+    struct nearest near = nearest_init(slice_str(name));
+    size_t at;
+
+    if (names_find(&l->names[kind], slice_str(name), &at))
+        return (int)l->sections[at].index;
+    for (size_t i = 0; i < l->n_sections; i++) {
+        if (l->sections[i].kind == kind)
+            nearest_try(&near, slice_str(l->sections[i].name));
+    }
+    complain(&l->bad, place, "there is no [%s %.*s]%s", schema_kind(kind)->name,
+             ECHO(slice_str(name)), nearest_text(&near, &l->scratch));
+    return -1;
+}
+
+/* Copy what was read of a route behind the routes its site has by now. */
+static void take_route(struct load *l, struct section *s)
+{
+    const struct schema_route *read = s->item;
+    int at = reference(l, s->place, SCHEMA_SITE, s->name);
+
+    if (at < 0) {
+        s->broken = true;
+        return;
+    }
+    struct conf_site *site = &l->conf->sites[at];
+    struct conf_route *route = &site->routes[site->n_routes++];
+
+    *route = read->conf;
+    route->file = l->files[s->place.file];
+    route->line = s->place.line;
+    route->pool =
+        read->pool ? reference(l, section_place(s, "pool"), SCHEMA_POOL, read->pool) : -1;
+    if (route->script_check == CONF_UNSET && route->pool >= 0)
+        route->script_check = has_tcp(&l->conf->pools[route->pool]) ? CONF_OFF : CONF_ON;
+    s->index = (unsigned)at;
+    s->item = route;
+}
+
+/* Memory for the routes of each site; one without any gets the one that serves its files. */
+static bool take_route_arrays(struct load *l)
+{
+    struct conf *conf = l->conf;
+    unsigned *n = arena_zalloc(&l->scratch, (conf->n_sites + (size_t)1) * sizeof(*n));
+    size_t at;
+
+    if (!n)
+        return false;
+    for (size_t i = 0; i < l->n_sections; i++) {
+        const struct section *s = &l->sections[i];
+        if (s->kind == SCHEMA_ROUTE && !s->broken &&
+            names_find(&l->names[SCHEMA_SITE], slice_str(s->name), &at))
+            n[l->sections[at].index]++;
+    }
+    for (unsigned i = 0; i < conf->n_sites; i++) {
+        struct conf_site *site = &conf->sites[i];
+        site->routes = arena_zalloc(&conf->arena, (n[i] + (size_t)1) * sizeof(*site->routes));
+        if (!site->routes)
+            return false;
+    }
+    return true;
+}
+
+static bool files_route(struct conf *conf, struct conf_site *site)
+{
+    struct schema_route route = {0};
+
+    if (value_defaults(&conf->arena, SCHEMA_ROUTE, &route) < 0)
+        return false;
+    route.conf.pattern = route.conf.prefix = SLICE("/");
+    route.conf.pool = -1;
+    route.conf.file = site->file;
+    route.conf.line = site->line;
+    site->routes[site->n_routes++] = route.conf;
+    return true;
+}
+
+/* ---- all of it -------------------------------------------------------------------------- */
+
+/* Number the sections of each kind, but not the broken ones. */
+static void number_sections(struct load *l, unsigned counts[SCHEMA_SECTIONS])
+{
+    for (size_t i = 0; i < l->n_sections; i++) {
+        struct section *s = &l->sections[i];
+        if (!s->broken)
+            s->index = counts[s->kind]++;
+    }
+}
+
+static bool take_arrays(struct load *l)
+{
+    struct conf *conf = l->conf;
+    unsigned counts[SCHEMA_SECTIONS] = {0};
+
+    number_sections(l, counts);
+    conf->n_listens = counts[SCHEMA_LISTEN];
+    conf->n_sites = counts[SCHEMA_SITE];
+    conf->n_pools = counts[SCHEMA_POOL];
+    conf->listens = arena_zalloc(&conf->arena, conf->n_listens * sizeof(*conf->listens) + 1);
+    conf->sites = arena_zalloc(&conf->arena, conf->n_sites * sizeof(*conf->sites) + 1);
+    conf->pools = arena_zalloc(&conf->arena, conf->n_pools * sizeof(*conf->pools) + 1);
+    return conf->listens && conf->sites && conf->pools;
+}
+
+/* Copy what was read of a section that is not a route to its place in the arrays. */
+static void take_section(struct load *l, struct section *s)
+{
+    struct conf *conf = l->conf;
+    const char *file = l->files[s->place.file];
+
+    switch (s->kind) {
+    case SCHEMA_LISTEN:
+        conf->listens[s->index] = *(const struct conf_listen *)s->item;
+        conf->listens[s->index].name = s->name;
+        s->item = &conf->listens[s->index];
+        break;
+    case SCHEMA_SITE:
+        conf->sites[s->index] = *(const struct conf_site *)s->item;
+        conf->sites[s->index].name = s->name;
+        conf->sites[s->index].file = file;
+        conf->sites[s->index].line = s->place.line;
+        s->item = &conf->sites[s->index];
+        break;
+    case SCHEMA_POOL:
+        conf->pools[s->index] = *(const struct conf_pool *)s->item;
+        conf->pools[s->index].name = s->name;
+        conf->pools[s->index].file = file;
+        conf->pools[s->index].line = s->place.line;
+        s->item = &conf->pools[s->index];
+        derive_pool(s, s->item);
+        break;
+    case SCHEMA_GATEWAY:
+    case SCHEMA_ROUTE:
+    case SCHEMA_SECTIONS:
+        break;
+    }
+}
+
+static void default_site(struct conf *conf)
+{
+    for (unsigned i = 0; i < conf->n_sites; i++) {
+        for (unsigned k = 0; k < conf->sites[i].n_hosts; k++) {
+            if (slice_eq(conf->sites[i].hosts[k], SLICE("*"))) {
+                conf->default_site = (int)i;
+                return;
+            }
+        }
+    }
+}
+
+bool derive(struct load *l)
+{
+    struct conf *conf = l->conf;
+
+    if (l->n_sections == 0 || !take_arrays(l))
+        return false;
+    conf->path = l->files[0];
+    derive_gateway(l);
+    for (size_t i = 0; i < l->n_sections; i++) {
+        if (!l->sections[i].broken)
+            take_section(l, &l->sections[i]);
+    }
+    if (!take_route_arrays(l))
+        return false;
+    for (size_t i = 0; i < l->n_sections; i++) {
+        if (l->sections[i].kind == SCHEMA_ROUTE && !l->sections[i].broken)
+            take_route(l, &l->sections[i]);
+    }
+    for (unsigned i = 0; i < conf->n_sites; i++) {
+        if (conf->sites[i].n_routes == 0 && !files_route(conf, &conf->sites[i]))
+            return false;
+    }
+    default_site(conf);
+    return true;
+}

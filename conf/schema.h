@@ -1,0 +1,119 @@
+/*
+ * conf/schema.h - the one table of all keys.  Parser, listing, reference file and manual read
+ * it.
+ *
+ * Threads  any; the tables are constant
+ */
+#ifndef CONF_SCHEMA_H
+#define CONF_SCHEMA_H
+
+#include <stdio.h>
+
+#include "conf.h"
+
+enum schema_section {
+    SCHEMA_GATEWAY,
+    SCHEMA_LISTEN,
+    SCHEMA_SITE,
+    SCHEMA_ROUTE,
+    SCHEMA_POOL,
+    SCHEMA_SECTIONS
+};
+
+enum schema_type {
+    SCHEMA_STRING,   /* the value as it is */
+    SCHEMA_PATH,     /* absolute; without a slash at its end */
+    SCHEMA_BOOL,     /* on, off */
+    SCHEMA_NUMBER,   /* decimal digits */
+    SCHEMA_SIZE,     /* bytes: 512, 64K, 8M, 1G */
+    SCHEMA_DURATION, /* 500ms, 30s, 5m, 1h */
+    SCHEMA_ENUM,     /* one of words */
+    SCHEMA_LIST,     /* words; the key may be given again to add some */
+    SCHEMA_HOSTS,    /* a list of host names, made lower case */
+    SCHEMA_LISTEN_ADDRESSES,
+    SCHEMA_SERVER_ADDRESSES,
+    SCHEMA_COMMAND,  /* program and arguments */
+    SCHEMA_ENV,      /* env.NAME: any NAME, any value */
+    SCHEMA_REDIRECT, /* [STATUS] TARGET */
+    SCHEMA_TYPES
+};
+
+/* A word that stands for a number: of an enum, or beside the numbers (workers = auto). */
+struct schema_word {
+    const char *word; /* NULL ends a table */
+    int64_t value;
+};
+
+/* Where a key has a meaning: the modes of routes and pools.  0 is everywhere. */
+enum {
+    SCHEMA_FILES = 1, /* routes */
+    SCHEMA_TO_POOL = 2,
+    SCHEMA_TO_TARGET = 4, /* redirect */
+    SCHEMA_CONNECT = 8,   /* pools */
+    SCHEMA_SPAWN = 16,
+    SCHEMA_CGI = 32,
+};
+
+struct schema_key {
+    enum schema_section section;
+    const char *name;
+    enum schema_type type;
+    int64_t min, max;    /* numbers: their range; lists: words; the rest: bytes */
+    const char *def;     /* as it would be written, NULL: none */
+    const char *unit;    /* of a number, a size, a duration */
+    const char *text;    /* one sentence */
+    size_t offset, size; /* of the field; lists: offset of the pointer, size of an element */
+    size_t n_offset;     /* of a list's count, which is unsigned */
+    const struct schema_word *words;
+    unsigned modes;
+    int64_t unset; /* derived numbers: what the field holds until derive.c has looked */
+    bool derived;  /* def follows from other keys: derive.c sets it, the parser does not */
+    bool required;
+};
+
+/* The struct a section's keys are put in: that of conf.h, or one that begins with it and keeps
+ * what is only needed while reading. */
+struct schema_gateway {
+    struct conf_gateway conf;
+    struct slice *include;
+    unsigned n_include;
+};
+
+struct schema_route {
+    struct conf_route conf;
+    const char *pool; /* its name */
+};
+
+struct schema_kind {
+    const char *name;
+    size_t size; /* of the struct */
+    const char *text;
+};
+
+const struct schema_kind *schema_kind(enum schema_section section);
+
+/* The section called name, or SCHEMA_SECTIONS. */
+enum schema_section schema_section_find(struct slice name);
+
+/* All rows, those of a section together, in the order of the sections. */
+const struct schema_key *schema_keys(size_t *ret_n);
+
+/* Row number of a key of a section as written ("env.HOME" finds "env.NAME"), or -1. */
+ssize_t schema_find(enum schema_section section, struct slice name);
+
+/* May the key be given more than once? */
+bool schema_repeats(const struct schema_key *key);
+
+/* "number", "path", "list", ... */
+const char *schema_type_name(enum schema_type type);
+
+/* A number as it would be written: "64K", "30s", "12". */
+struct schema_text {
+    char s[32];
+};
+struct schema_text schema_number(enum schema_type type, int64_t n);
+
+/* Print every key with its type, range, default and sentence. */
+void schema_print(FILE *out);
+
+#endif
