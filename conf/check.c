@@ -2,7 +2,7 @@
 
 #include <regex.h>
 
-#include "address.h"
+#include "syntax.h"
 
 /* ---- listeners -------------------------------------------------------------------------- */
 
@@ -202,11 +202,11 @@ static void check_socket_path(struct load *l, const struct section *s,
     int n = snprintf(NULL, 0, "%s/%s.%u.sock", folder ? folder : "", pool->name,
                      pool->processes - 1);
 
-    if (n > ADDRESS_UNIX_MAX)
+    if (n > SYNTAX_UNIX_MAX)
         complain(&l->bad, s->place,
                  "[pool %s]: its sockets in %s have names of over %d bytes; choose a shorter "
                  "runtime_dir",
-                 pool->name, folder, ADDRESS_UNIX_MAX);
+                 pool->name, folder, SYNTAX_UNIX_MAX);
 }
 
 static void check_pool(struct load *l, const struct section *s)
@@ -255,7 +255,7 @@ static void check_any(struct load *l, enum schema_section kind, const char *what
              what);
 }
 
-void check(struct load *l)
+void conf_check(struct load *l)
 {
     struct names addresses = {0}, hosts = {0}, patterns = {0};
 

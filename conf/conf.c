@@ -19,10 +19,10 @@ struct conf *conf_read(const struct conf_source *source, FILE *errors_to)
         load_text(&l, source->name, source->text);
     else
         load_file(&l, source->name);
-    if (derive(&l)) {
-        check(&l);
+    if (conf_derive(&l)) {
+        conf_check(&l);
         if (!source->syntax_only)
-            machine_check(&l);
+            conf_check_machine(&l);
     } else {
         complain_no_memory(&l.bad);
     }

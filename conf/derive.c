@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "address.h"
+#include "syntax.h"
 #include "value.h"
 
 enum {
@@ -83,7 +83,7 @@ static void derive_pool(const struct section *s, struct conf_pool *pool)
 static bool has_tcp(const struct conf_pool *pool)
 {
     for (unsigned i = 0; i < pool->n_connect; i++) {
-        if (!address_is_unix(slice_str(pool->connect[i].text)))
+        if (!syntax_is_unix(slice_str(pool->connect[i].text)))
             return true;
     }
     return false;
@@ -242,7 +242,7 @@ static void default_site(struct conf *conf)
     }
 }
 
-bool derive(struct load *l)
+bool conf_derive(struct load *l)
 {
     struct conf *conf = l->conf;
 

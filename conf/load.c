@@ -9,7 +9,7 @@
 
 #include "../gateway/buf.h"
 #include "../gateway/err.h"
-#include "address.h"
+#include "syntax.h"
 #include "ini.h"
 #include "value.h"
 
@@ -126,7 +126,7 @@ static void section_route(struct load *l, struct section *s, struct slice rest)
     }
     s->name = site.p;
     const char *error = text.n == 0 ? "a route is [route SITE PATTERN]"
-                                    : address_pattern(&l->conf->arena, text, route);
+                                    : syntax_pattern(&l->conf->arena, text, route);
     if (error) {
         complain(&l->bad, s->place, "[route %.*s]: %s", ECHO(rest), error);
         s->broken = true;

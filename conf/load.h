@@ -3,10 +3,10 @@
  * check.c and machine.c examine.  conf.h is what everybody else sees.
  *
  *     load_file, load_text   files -> sections with their keys, each in a struct of its own
- *     derive                 sections -> the arrays of struct conf; defaults that follow from
+ *     conf_derive            sections -> the arrays of struct conf; defaults that follow from
  *                            other keys; names -> indices
- *     check                  what sections say of each other
- *     machine_check          what the machine must have: users, programs, folders
+ *     conf_check             what sections say of each other
+ *     conf_check_machine     what the machine must have: users, programs, folders
  *
  * Result   complaints in load->bad; each step may run after one that complained
  * Threads  one
@@ -56,9 +56,9 @@ void load_fini(struct load *l);
 void load_file(struct load *l, const char *path);
 void load_text(struct load *l, const char *name, struct slice text);
 
-bool derive(struct load *l); /* false when memory is out: nothing may follow */
-void check(struct load *l);
-void machine_check(struct load *l);
+bool conf_derive(struct load *l); /* false when memory is out: nothing may follow */
+void conf_check(struct load *l);
+void conf_check_machine(struct load *l);
 
 /* Where section s has the key, or the section's header. */
 struct place section_place(const struct section *s, const char *key);

@@ -38,6 +38,15 @@ static void check_file(struct load *l, const struct section *s, const char *key,
                  error);
 }
 
+/* A name, or the number of a user who has one. */
+static const struct passwd *find_user(const char *user)
+{
+    const struct passwd *pw = getpwnam(user);
+    int64_t uid = pw ? -1 : slice_decimal(slice_str(user), UINT32_MAX - 1);
+
+    return uid < 0 ? pw : getpwuid((uid_t)uid);
+}
+
 /* Only root can become somebody else. */
 static void check_user(struct load *l, const struct section *s, const char *user)
 {
@@ -45,7 +54,7 @@ static void check_user(struct load *l, const struct section *s, const char *user
 
     if (!user)
         return;
-    const struct passwd *pw = getpwnam(user);
+    const struct passwd *pw = find_user(user);
     if (!pw)
         complain(&l->bad, place, "user = %s: no such user", user);
     else if (geteuid() != 0 && pw->pw_uid != geteuid())
@@ -90,7 +99,7 @@ static void check_section(struct load *l, const struct section *s)
     }
 }
 
-void machine_check(struct load *l)
+void conf_check_machine(struct load *l)
 {
     for (size_t i = 0; i < l->n_sections; i++) {
         if (!l->sections[i].broken)

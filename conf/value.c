@@ -3,7 +3,7 @@
 #include <limits.h>
 
 #include "../gateway/err.h"
-#include "address.h"
+#include "syntax.h"
 #include "complaints.h"
 
 typedef const char *setter(const struct value *v);
@@ -285,7 +285,7 @@ static const char *push_slice(const struct value *v, struct slice word)
 /* Host names are compared in lower case (RFC 9110 4.2.3). */
 static const char *push_host(const struct value *v, struct slice word)
 {
-    const char *why = address_host_check(word);
+    const char *why = syntax_host(word);
     if (why)
         return why;
     char *lower = arena_alloc(v->arena, word.n + 1);
@@ -304,7 +304,7 @@ _Static_assert(sizeof(struct conf_address) == sizeof(const char *), "one setter 
 static const char *push_address(const struct value *v, struct slice word)
 {
     bool listens = v->key->type == SCHEMA_LISTEN_ADDRESSES;
-    const char *why = address_check(word, listens ? ADDRESS_LISTEN : ADDRESS_CONNECT);
+    const char *why = syntax_address(word, listens ? SYNTAX_LISTEN : SYNTAX_CONNECT);
     if (why)
         return why;
     const char **at = list_push(v);

@@ -1,4 +1,4 @@
-#include "address.h"
+#include "syntax.h"
 
 #include <arpa/inet.h>
 
@@ -75,7 +75,7 @@ static bool is_ip6_literal(struct slice s, bool zone_allowed)
     return is_ip(AF_INET6, s);
 }
 
-const char *address_host_check(struct slice host)
+const char *syntax_host(struct slice host)
 {
     if (slice_eq(host, SLICE("*")) || is_ip6_literal(host, false))
         return NULL;
@@ -92,7 +92,7 @@ static const char *unix_check(struct slice path)
 {
     if (path.n == 0 || path.p[0] != '/')
         return "unix: is followed by an absolute path";
-    return path.n > ADDRESS_UNIX_MAX ? "a socket's path has at most 107 bytes" : NULL;
+    return path.n > SYNTAX_UNIX_MAX ? "a socket's path has at most 107 bytes" : NULL;
 }
 
 static ssize_t last_colon(struct slice s)
@@ -104,9 +104,9 @@ static ssize_t last_colon(struct slice s)
     return i;
 }
 
-const char *address_check(struct slice text, enum address_use use)
+const char *syntax_address(struct slice text, enum syntax_use use)
 {
-    if (address_is_unix(text))
+    if (syntax_is_unix(text))
         return unix_check(slice_from(text, 5));
 
     ssize_t colon = last_colon(text);
@@ -117,7 +117,7 @@ const char *address_check(struct slice text, enum address_use use)
 
     struct slice host = slice_of(text.p, (size_t)colon);
     if (slice_eq(host, SLICE("*")))
-        return use == ADDRESS_LISTEN ? NULL : "a star is an address to listen on only";
+        return use == SYNTAX_LISTEN ? NULL : "a star is an address to listen on only";
     if (host.n && host.p[0] == '[')
         return is_ip6_literal(host, true) ? NULL : "no IPv6 address between the brackets";
     if (slice_find(host, ':') >= 0)
@@ -165,8 +165,7 @@ static const char *pattern_star(struct slice text, size_t star, struct conf_rout
     return NULL;
 }
 
-const char *address_pattern(struct arena *arena, struct slice text,
-                            struct conf_route *ret_route)
+const char *syntax_pattern(struct arena *arena, struct slice text, struct conf_route *ret_route)
 {
     if (has_dot_segment(text))
         return "no request has a . or .. in its path";
