@@ -28,15 +28,14 @@ struct auth *router_auth(const struct router *r);
 struct route_match {
     const struct conf_site *site;
     const struct conf_route *route;
-    struct slice
-        path; /* decoded once, dot segments settled; double slashes kept; starts with '/'.  For
-                 a folder: with the name of its index */
+    struct slice path; /* decoded once, dot segments settled; double slashes kept; starts with
+                          '/'.  For a folder: with the name of its index */
     struct slice
         script_name; /* SCRIPT_NAME: decoded part of path that names the script; may be empty */
-    struct slice path_info;     /* PATH_INFO: the rest, decoded */
+    struct slice path_info;       /* PATH_INFO: the rest, decoded */
     struct slice path_translated; /* PATH_TRANSLATED: path_info below the site's root; empty
                                      without one of them */
-    struct slice document_root; /* of the route, else the site; empty if neither */
+    struct slice document_root;   /* of the route, else the site; empty if neither */
     struct slice file; /* absolute file name: SCRIPT_FILENAME for pools, the file for files;
                           empty if none */
     int file_fd;       /* files: open beneath the root, or -1; owned by the match's user */

@@ -1,0 +1,335 @@
+#include "metavars.h"
+
+#include <arpa/inet.h>
+
+#include "../fcgi/params.h"
+#include "conn.h"
+#include "hosts.h"
+#include "metavars_fields.h"
+#include "version.h"
+
+/* What the rules read and write. */
+struct metavars {
+    struct stream *s;
+    const struct route_match *m;
+    int64_t content_length;
+    struct buf *out;
+};
+
+/* ---- the request's own: one row each ---- */
+
+/* The value, borrowed until the next rule; p is NULL: the variable is not set.  Empty and not
+ * set mean the same (RFC 3875 4.1), so only what applications test for is sent empty. */
+typedef struct slice metavar_fn(const struct metavars *v, char scratch[64]);
+
+static const struct slice unset = {NULL, 0};
+
+static struct slice if_any(struct slice value)
+{
+    return value.n ? value : unset;
+}
+
+static struct slice if_present(struct slice value)
+{
+    return value.p ? value : slice_of("", 0);
+}
+
+static struct slice number(char scratch[64], int64_t v)
+{
+    return slice_of(scratch, (size_t)snprintf(scratch, 64, "%lld", (long long)v));
+}
+
+static const struct field *request_field(const struct metavars *v, struct slice name)
+{
+    return fields_find(v->s->req.fields, v->s->req.n_fields, name);
+}
+
+static struct slice auth_type(const struct metavars *v, char scratch[64])
+{
+    (void)scratch;
+    return if_any(v->s->auth_type);
+}
+
+static struct slice content_length(const struct metavars *v, char scratch[64])
+{
+    return v->content_length >= 0 ? number(scratch, v->content_length) : unset;
+}
+
+static struct slice content_type(const struct metavars *v, char scratch[64])
+{
+    const struct field *f = request_field(v, SLICE("Content-Type"));
+
+    (void)scratch;
+    return f ? if_any(f->value) : unset;
+}
+
+static struct slice document_root(const struct metavars *v, char scratch[64])
+{
+    (void)scratch;
+    return if_any(v->m->document_root);
+}
+
+static struct slice gateway_interface(const struct metavars *v, char scratch[64])
+{
+    (void)v;
+    (void)scratch;
+    return SLICE("CGI/1.1");
+}
+
+/* Under TLS only; "off" would be taken for true by some. */
+static struct slice https(const struct metavars *v, char scratch[64])
+{
+    (void)scratch;
+    return v->s->conn->is_tls ? SLICE("on") : unset;
+}
+
+/* As the client sent it, with its port: links are made from it. */
+static struct slice http_host(const struct metavars *v, char scratch[64])
+{
+    (void)scratch;
+    return if_any(v->s->req.authority);
+}
+
+static struct slice path_info(const struct metavars *v, char scratch[64])
+{
+    (void)scratch;
+    return if_any(v->m->path_info);
+}
+
+static struct slice path_translated(const struct metavars *v, char scratch[64])
+{
+    (void)scratch;
+    return if_any(v->m->path_translated);
+}
+
+static struct slice query_string(const struct metavars *v, char scratch[64])
+{
+    (void)scratch;
+    return if_present(v->s->req.query);
+}
+
+/* php-cgi refuses to run without it. */
+static struct slice redirect_status(const struct metavars *v, char scratch[64])
+{
+    (void)v;
+    (void)scratch;
+    return SLICE("200");
+}
+
+static struct slice remote_addr(const struct metavars *v, char scratch[64])
+{
+    (void)scratch;
+    return slice_str(v->s->conn->peer_text);
+}
+
+static struct slice remote_port(const struct metavars *v, char scratch[64])
+{
+    const struct conn *c = v->s->conn;
+
+    return c->peer_port ? number(scratch, c->peer_port) : unset;
+}
+
+static struct slice remote_user(const struct metavars *v, char scratch[64])
+{
+    (void)scratch;
+    return if_any(v->s->remote_user);
+}
+
+static struct slice request_method(const struct metavars *v, char scratch[64])
+{
+    (void)scratch;
+    return v->s->req.method;
+}
+
+static struct slice request_scheme(const struct metavars *v, char scratch[64])
+{
+    (void)scratch;
+    return v->s->req.scheme;
+}
+
+static struct slice request_uri(const struct metavars *v, char scratch[64])
+{
+    (void)scratch;
+    return v->s->req.target;
+}
+
+static struct slice script_filename(const struct metavars *v, char scratch[64])
+{
+    (void)scratch;
+    return if_any(v->m->file);
+}
+
+static struct slice script_name(const struct metavars *v, char scratch[64])
+{
+    (void)scratch;
+    return if_present(v->m->script_name);
+}
+
+/* The address of the connection's own end; unset on unix sockets. */
+static struct slice server_addr(const struct metavars *v, char scratch[64])
+{
+    const union sockaddr_any *local = &v->s->conn->local;
+    const void *addr = &local->in.sin_addr;
+    int family = local->sa.sa_family;
+
+    if (family == AF_INET6) {
+        addr = &local->in6.sin6_addr;
+        if (IN6_IS_ADDR_V4MAPPED(&local->in6.sin6_addr)) {
+            family = AF_INET;
+            addr = &local->in6.sin6_addr.s6_addr[12];
+        }
+    }
+    if (family != AF_INET && family != AF_INET6)
+        return unset;
+    return inet_ntop(family, addr, scratch, 64) ? slice_str(scratch) : unset;
+}
+
+/* The first name of the site that is one. */
+static struct slice site_name(const struct conf_site *site)
+{
+    for (unsigned i = 0; i < site->n_hosts; i++) {
+        if (slice_find(site->hosts[i], '*') < 0)
+            return site->hosts[i];
+    }
+    return unset;
+}
+
+/* The host the client asked for; HTTP/1.0 may have none (RFC 3875 4.1.14). */
+static struct slice server_name(const struct metavars *v, char scratch[64])
+{
+    struct slice host = host_of_authority(v->s->req.authority);
+
+    if (!host.n && v->m->site)
+        host = site_name(v->m->site);
+    if (!host.n)
+        host = server_addr(v, scratch);
+    return host.n ? host : SLICE("localhost");
+}
+
+static struct slice server_port(const struct metavars *v, char scratch[64])
+{
+    return number(scratch, v->s->conn->local_port);
+}
+
+/* "HTTP/2.0" is what the peers' applications know; RFC 3875 4.1.16 wants a minor number. */
+static struct slice server_protocol(const struct metavars *v, char scratch[64])
+{
+    (void)scratch;
+    switch (v->s->req.version) {
+    case HTTP_1_0:
+        return SLICE("HTTP/1.0");
+    case HTTP_1_1:
+        return SLICE("HTTP/1.1");
+    case HTTP_2:
+        return SLICE("HTTP/2.0");
+    }
+    return SLICE("HTTP/1.1");
+}
+
+static struct slice server_software(const struct metavars *v, char scratch[64])
+{
+    (void)v;
+    (void)scratch;
+    return SLICE("h2cgi/" H2CGI_VERSION);
+}
+
+struct metavar_rule {
+    struct slice name;
+    metavar_fn *value;
+};
+
+#define RULE(name, fn)                                                                         \
+    {                                                                                          \
+        {name, sizeof(name) - 1}, fn                                                           \
+    }
+
+static const struct metavar_rule rules[] = {
+    RULE("AUTH_TYPE", auth_type),                 /* RFC 3875 4.1.1 */
+    RULE("CONTENT_LENGTH", content_length),       /* 4.1.2 */
+    RULE("CONTENT_TYPE", content_type),           /* 4.1.3 */
+    RULE("DOCUMENT_ROOT", document_root),         /* Apache's */
+    RULE("GATEWAY_INTERFACE", gateway_interface), /* 4.1.4 */
+    RULE("HTTPS", https),                         /* Apache's */
+    RULE("HTTP_HOST", http_host),                 /* 4.1.18; over HTTP/2 from :authority */
+    RULE("PATH_INFO", path_info),                 /* 4.1.5, decoded */
+    RULE("PATH_TRANSLATED", path_translated),     /* 4.1.6 */
+    RULE("QUERY_STRING", query_string),           /* 4.1.7, always there, may be empty */
+    RULE("REDIRECT_STATUS", redirect_status),     /* php-cgi's */
+    RULE("REMOTE_ADDR", remote_addr),             /* 4.1.8 */
+    RULE("REMOTE_PORT", remote_port),             /* Apache's */
+    RULE("REMOTE_USER", remote_user),             /* 4.1.11, only after a check of ours */
+    RULE("REQUEST_METHOD", request_method),       /* 4.1.12 */
+    RULE("REQUEST_SCHEME", request_scheme),       /* Apache's */
+    RULE("REQUEST_URI", request_uri),             /* Apache's, verbatim */
+    RULE("SCRIPT_FILENAME", script_filename),     /* Apache's */
+    RULE("SCRIPT_NAME", script_name),             /* 4.1.13, decoded, always there */
+    RULE("SERVER_ADDR", server_addr),             /* Apache's */
+    RULE("SERVER_NAME", server_name),             /* 4.1.14 */
+    RULE("SERVER_PORT", server_port),             /* 4.1.15 */
+    RULE("SERVER_PROTOCOL", server_protocol),     /* 4.1.16 */
+    RULE("SERVER_SOFTWARE", server_software),     /* 4.1.17 */
+};
+
+/* ---- the route's ---- */
+
+bool metavars_env_has(const struct conf_route *route, struct slice name)
+{
+    for (unsigned i = 0; i < route->n_env; i++) {
+        if (slice_eq(route->env[i].name, name))
+            return true;
+    }
+    return false;
+}
+
+static int put_rules(const struct metavars *v)
+{
+    char scratch[64];
+
+    for (size_t i = 0; i < sizeof(rules) / sizeof(rules[0]); i++) {
+        if (metavars_env_has(v->m->route, rules[i].name))
+            continue;
+        struct slice value = rules[i].value(v, scratch);
+        if (value.p && fcgi_params_put(v->out, rules[i].name, value) < 0)
+            return GW_ENO_MEMORY;
+    }
+    return 0;
+}
+
+static int put_env(const struct metavars *v)
+{
+    const struct conf_route *route = v->m->route;
+
+    for (unsigned i = 0; i < route->n_env; i++) {
+        if (fcgi_params_put(v->out, route->env[i].name, route->env[i].value) < 0)
+            return GW_ENO_MEMORY;
+    }
+    return 0;
+}
+
+/* ---- all of it ---- */
+
+/* Enough room that the buffer is not moved while it fills. */
+static size_t estimate(const struct metavars *v)
+{
+    const struct request *req = &v->s->req;
+    size_t n = 1024 + 2 * req->target.n + 3 * v->m->path.n;
+
+    for (size_t i = 0; i < req->n_fields; i++)
+        n += req->fields[i].name.n + req->fields[i].value.n + 16;
+    return n;
+}
+
+int metavars_build(struct stream *s, const struct route_match *m, int64_t length,
+                   struct buf *out)
+{
+    struct metavars v = {s, m, length, out};
+
+    if (!buf_reserve(out, estimate(&v)))
+        return GW_ENO_MEMORY;
+    int rc = put_rules(&v);
+    if (rc == 0)
+        rc = metavars_put_fields(s, m->route, out);
+    if (rc == 0)
+        rc = put_env(&v);
+    return rc;
+}
