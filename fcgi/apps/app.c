@@ -2,13 +2,15 @@
 
 #include <errno.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
-enum { MAX_THREADS = 1024, STACK_BYTES = 256 * 1024 };
+enum { MAX_THREADS = 4096, STACK_BYTES = 256 * 1024 };
 
 static app_answer the_answer; /* set before threads start */
 
@@ -56,6 +58,22 @@ static int start(unsigned n_threads)
     return err == 0 ? 0 : -1;
 }
 
+static void on_term(int sig)
+{
+    (void)sig;
+    _exit(0);
+}
+
+/* libfcgi takes SIGTERM as "after this request", which an idle thread never sees; a handler
+ * that is there before FCGX_Init stays. */
+static int end_at_sigterm(void)
+{
+    struct sigaction act = {.sa_handler = on_term};
+
+    sigemptyset(&act.sa_mask);
+    return sigaction(SIGTERM, &act, NULL);
+}
+
 int app_run(int argc, char **argv, app_answer answer)
 {
     unsigned long n_threads = 1;
@@ -70,7 +88,7 @@ int app_run(int argc, char **argv, app_answer answer)
         return 2;
     }
     the_answer = answer;
-    if (FCGX_Init() != 0 || start((unsigned)n_threads) != 0) {
+    if (end_at_sigterm() != 0 || FCGX_Init() != 0 || start((unsigned)n_threads) != 0) {
         fprintf(stderr, "%s: cannot start\n", argv[0]);
         return 1;
     }

@@ -1,0 +1,153 @@
+"""One peer with its applications, running in a folder of its own."""
+
+import os
+import pwd
+import re
+import resource
+import shutil
+import socket
+import ssl
+import subprocess
+import tempfile
+import time
+
+from group import Group
+from table import APPLICATIONS
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+ROOT = os.path.dirname(os.path.dirname(HERE))
+USER = "www-data" if os.geteuid() == 0 else pwd.getpwuid(os.geteuid()).pw_name
+START_S = 20
+PATH = os.environ.get("PATH", "") + ":/usr/sbin"
+
+
+def fill(text, names):
+    return re.sub(r"@([A-Z0-9_]+)@", lambda m: str(names.get(m.group(1), m.group(0))), text)
+
+
+def free_port():
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        return s.getsockname()[1]
+
+
+def as_user(command):
+    if os.geteuid() != 0:
+        return list(command)
+    return ["setpriv", "--reuid", USER, "--regid", USER, "--clear-groups", *command]
+
+
+def version(peer):
+    names = {"H2CGI": h2cgi()}
+    done = subprocess.run([fill(word, names) for word in peer.version], text=True,
+                          capture_output=True, env=dict(os.environ, PATH=PATH))
+    return (done.stdout + done.stderr).strip().splitlines()[0]
+
+
+def h2cgi():
+    return os.environ.get("H2CGI", f"{ROOT}/build/h2cgi")
+
+
+class Server:
+    """Started by with: group is the server's processes, apps the applications'."""
+
+    def __init__(self, peer, log):
+        self.peer = peer
+        self.place = tempfile.mkdtemp(prefix="h2cgi-bench-")
+        self.http, self.https = free_port(), free_port()
+        self.names = dict(peer.settings, PLACE=self.place, HTTP=self.http, HTTPS=self.https,
+                          USER=USER, H2CGI=h2cgi(), CONFIG=f"{self.place}/{peer.config}",
+                          USER_LINE=f"user = {USER}" if os.geteuid() == 0 else "")
+        self.names["ACCESS_LOG"] = fill(peer.log_on if log else peer.log_off, self.names)
+        self.group, self.apps = Group("server"), Group("apps")
+
+    def __enter__(self):
+        try:
+            self.prepare()
+            for name, program, threads in APPLICATIONS:
+                self.start_application(name, program, threads)
+            for helper in self.peer.helpers:
+                self.start(self.group, as_user(helper))
+            main = self.start(self.group, self.peer.command)
+            self.wait_ready(main)
+        except BaseException:
+            self.__exit__()
+            raise
+        return self
+
+    def __exit__(self, *_):
+        self.group.end()
+        self.apps.end()
+        shutil.rmtree(self.place, ignore_errors=True)
+
+    def prepare(self):
+        os.chmod(self.place, 0o755)
+        for name in ("run", "spool", "empty"):
+            os.mkdir(f"{self.place}/{name}")
+        for name in ("hello", "download", "cgi_hello"):
+            shutil.copy(f"{ROOT}/build/apps/{name}", self.place)
+        subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt",
+                        "ec_paramgen_curve:P-256", "-nodes", "-days", "2", "-subj",
+                        "/CN=localhost", "-keyout", f"{self.place}/key.pem",
+                        "-out", f"{self.place}/cert.pem"], check=True, stderr=subprocess.DEVNULL)
+        with open(f"{HERE}/{self.peer.config}") as f:
+            text = fill(f.read(), self.names)
+        with open(self.names["CONFIG"], "w") as f:
+            f.write(text)
+        if os.geteuid() == 0:
+            for folder, _, files in os.walk(self.place):
+                for name in (folder, *(os.path.join(folder, n) for n in files)):
+                    shutil.chown(name, USER)
+
+    def start(self, group, command, stdin=subprocess.DEVNULL):
+        command = [fill(word, self.names) for word in command]
+        with open(f"{self.place}/output.log", "a") as output:
+            child = subprocess.Popen(command, stdin=stdin, stdout=output, stderr=output,
+                                     env=dict(os.environ, PATH=PATH), preexec_fn=group.enter)
+        group.add(child.pid)
+        return child
+
+    def start_application(self, name, program, threads):
+        with socket.socket(socket.AF_UNIX) as s:
+            s.bind(f"{self.place}/{name}")
+            os.chmod(f"{self.place}/{name}", 0o666)
+            s.listen(4096)
+            self.start(self.apps, as_user([f"{self.place}/{program}", "--threads", str(threads)]),
+                       stdin=s.fileno())
+
+    def wait_ready(self, main):
+        deadline = time.monotonic() + START_S
+        while not self.answers():
+            if main.poll() is not None or time.monotonic() > deadline:
+                with open(f"{self.place}/output.log") as f:
+                    raise RuntimeError(f"{self.peer.title} does not answer\n{f.read()}")
+            time.sleep(0.05)
+
+    def answers(self):
+        context = ssl._create_unverified_context()
+        request = b"GET /hello/World HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
+        try:
+            for port in (self.http, self.https):
+                with socket.create_connection(("127.0.0.1", port), timeout=5) as s:
+                    if port == self.https:
+                        s = context.wrap_socket(s)
+                    s.sendall(request)
+                    if b" 200 " not in s.recv(4096).split(b"\r\n")[0]:
+                        return False
+        except OSError:
+            return False
+        return True
+
+    def url(self, workload):
+        scheme, port = ("https", self.https) if workload.tls else ("http", self.http)
+        return f"{scheme}://127.0.0.1:{port}{workload.url}"
+
+
+def raise_descriptors():
+    """Thousands of connections in the servers and in the clients here."""
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    want = 65536
+    try:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (want, max(want, hard)))
+    except (ValueError, PermissionError):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
