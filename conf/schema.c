@@ -23,7 +23,7 @@ enum {
     PATH_BYTES = PATH_MAX - 1,
     WORDS = 1024, /* of a list, and variables of a section */
 };
-#define SIZE_MOST (1024 * 1024 * (int64_t)GIB)
+#define SIZE_MOST (64 * 1024 * (int64_t)GIB)
 
 static const struct schema_word auto_words[] = {{"auto", 0}, {NULL, 0}};
 static const struct schema_word off_words[] = {{"off", 0}, {"stderr", 0}, {NULL, 0}};
@@ -63,14 +63,12 @@ static const struct schema_key keys[] = {
      "Threads that parse, route and forward; auto is one per core.", G(workers),
      .words = auto_words},
     {SCHEMA_GATEWAY, "writer", SCHEMA_ENUM, 0, 0, "auto", NULL,
-     "Whether writer threads send only what the socket does not take at once (auto) or all "
-     "(always).",
+     "auto: writer threads send what the socket does not take at once; always: they send all.",
      G(writer), .words = writer_words},
     {SCHEMA_GATEWAY, "writers", SCHEMA_NUMBER, 1, 1024, "64", "threads",
      "Writer threads, shared by all connections.", G(writers)},
     {SCHEMA_GATEWAY, "runtime_dir", SCHEMA_PATH, 1, PATH_BYTES, "/run/h2cgi", NULL,
-     "Folder of sockets and the pid file; not as root: $XDG_RUNTIME_DIR/h2cgi, else "
-     "/tmp/h2cgi-UID.",
+     "Folder of sockets; not as root: $XDG_RUNTIME_DIR/h2cgi, else /tmp/h2cgi-UID.",
      G(runtime_dir), .derived = true},
     {SCHEMA_GATEWAY, "spool_dir", SCHEMA_PATH, 1, PATH_BYTES, "/var/spool/h2cgi", NULL,
      "Folder of the unlinked files that hold bodies; not as root: spool below runtime_dir.",
@@ -94,22 +92,22 @@ static const struct schema_key keys[] = {
      "File that holds the process id; h2cgi.pid in runtime_dir unless set.", G(pid_file),
      .derived = true},
     {SCHEMA_GATEWAY, "include", SCHEMA_LIST, 1, WORDS, NULL, NULL,
-     "Files to read after this one, with * and ? as in a shell, in sorted order, relative to "
-     "this file.",
+     "Files to read after this one, relative to it; * and ? as in a shell, sorted.",
      LIST(schema_gateway, include, n_include)},
     {SCHEMA_GATEWAY, "handshake_timeout", SCHEMA_DURATION, 1, HOUR, "10s", "time",
-     "For the TLS handshake.", G(handshake_timeout_ms)},
+     "How long a TLS handshake may take.", G(handshake_timeout_ms)},
     {SCHEMA_GATEWAY, "head_timeout", SCHEMA_DURATION, 1, HOUR, "10s", "time",
-     "For a whole request head, from its first byte; on a new connection from accept.",
+     "How long a request head may take from its first byte, the first one from accept.",
      G(head_timeout_ms)},
     {SCHEMA_GATEWAY, "body_timeout", SCHEMA_DURATION, 1, DAY, "30s", "time",
-     "Between two reads of a request body.", G(body_timeout_ms)},
+     "How long a client may send nothing of a request body.", G(body_timeout_ms)},
     {SCHEMA_GATEWAY, "idle_timeout", SCHEMA_DURATION, 1, DAY, "60s", "time",
-     "For a connection without a request.", G(idle_timeout_ms)},
+     "How long a connection may be without a request.", G(idle_timeout_ms)},
     {SCHEMA_GATEWAY, "write_timeout", SCHEMA_DURATION, 1, DAY, "60s", "time",
-     "For a client that takes nothing of what waits for it.", G(write_timeout_ms)},
+     "How long a client may take nothing of what waits for it.", G(write_timeout_ms)},
     {SCHEMA_GATEWAY, "drain_timeout", SCHEMA_DURATION, 1, DAY, "30s", "time",
-     "For requests under way when h2cgi is told to end or reload.", G(drain_timeout_ms)},
+     "How long requests under way may go on when h2cgi drains or reloads.",
+     G(drain_timeout_ms)},
     {SCHEMA_GATEWAY, "head_limit", SCHEMA_SIZE, KIB, MIB, "64K", "bytes",
      "Largest request head, in HTTP/2 the field list; over it 431.", G(head_limit)},
     {SCHEMA_GATEWAY, "head_fields", SCHEMA_NUMBER, 1, 10000, "100", "fields",
@@ -151,7 +149,7 @@ static const struct schema_key keys[] = {
     {SCHEMA_SITE, "body_limit", SCHEMA_SIZE, 0, SIZE_MOST, "1G", "bytes",
      "Largest request body; over it 413; 0: none.", S(body_limit)},
     {SCHEMA_SITE, "request_body", SCHEMA_ENUM, 0, 0, "auto", NULL,
-     "stream: pass it on as it comes; spool: collect it first; auto: spool only what has no "
+     "stream: passed on as it comes; spool: collected first; auto: collected if without a "
      "length.",
      S(request_body), .words = request_words},
     {SCHEMA_SITE, "response_body", SCHEMA_ENUM, 0, 0, "spool", NULL,
@@ -224,8 +222,9 @@ static const struct schema_key keys[] = {
      "User of the processes, which takes root; the gateway's user unless set.", P(user),
      .modes = SCHEMA_SPAWN | SCHEMA_CGI},
     {SCHEMA_POOL, "env.NAME", SCHEMA_ENV, 0, WORDS, NULL, NULL,
-     "A variable in the environment of the processes.", LIST(conf_pool, env, n_env),
-     .modes = SCHEMA_SPAWN | SCHEMA_CGI},
+     "A variable in the environment of the processes, beside PATH, HOME, USER, LOGNAME and "
+     "SHELL.",
+     LIST(conf_pool, env, n_env), .modes = SCHEMA_SPAWN | SCHEMA_CGI},
     {SCHEMA_POOL, "processes", SCHEMA_NUMBER, 1, 4096, "1", "processes",
      "Processes that are kept running; with cgi as many as max_requests unless set.",
      P(processes), .derived = true, .modes = SCHEMA_SPAWN | SCHEMA_CGI},
@@ -233,8 +232,7 @@ static const struct schema_key keys[] = {
      "Requests that one process takes at once: its threads, or its own children.",
      P(requests_per_process), .modes = SCHEMA_SPAWN},
     {SCHEMA_POOL, "max_requests", SCHEMA_NUMBER, 1, 65535, "16", "requests",
-     "Requests at work in the whole pool; with spawn processes times requests_per_process "
-     "unless set.",
+     "Requests at work at once; with spawn processes times requests_per_process unless set.",
      P(max_requests), .derived = true},
     {SCHEMA_POOL, "keepalive", SCHEMA_NUMBER, 0, 65535, "16", "connections",
      "Idle connections kept for the next request; max_requests unless set; 0: one per request.",
@@ -242,21 +240,22 @@ static const struct schema_key keys[] = {
     {SCHEMA_POOL, "queue", SCHEMA_NUMBER, 0, 1000000, "128", "requests",
      "Requests that may wait for their turn; over it 503.", P(queue)},
     {SCHEMA_POOL, "queue_timeout", SCHEMA_DURATION, 1, DAY, "10s", "time",
-     "For a request to wait for its turn; over it 503.", P(queue_timeout_ms)},
+     "How long a request may wait for its turn; over it 503.", P(queue_timeout_ms)},
     {SCHEMA_POOL, "connect_timeout", SCHEMA_DURATION, 1, DAY, "5s", "time",
-     "For a server to accept.", P(connect_timeout_ms)},
+     "How long a server may take to accept; over it 504.", P(connect_timeout_ms)},
     {SCHEMA_POOL, "send_timeout", SCHEMA_DURATION, 1, DAY, "60s", "time",
-     "For a server that takes nothing of the request.", P(send_timeout_ms)},
+     "How long a server may take nothing of the request; over it 504.", P(send_timeout_ms)},
     {SCHEMA_POOL, "first_byte_timeout", SCHEMA_DURATION, 1, DAY, "60s", "time",
-     "From the end of the request to the first byte of the answer.", P(first_byte_timeout_ms)},
+     "How long a server may be silent after the end of the request; over it 504.",
+     P(first_byte_timeout_ms)},
     {SCHEMA_POOL, "read_timeout", SCHEMA_DURATION, 1, DAY, "60s", "time",
-     "Between two reads of the answer.", P(read_timeout_ms)},
+     "How long a server may pause in the middle of its answer; over it 504.",
+     P(read_timeout_ms)},
     {SCHEMA_POOL, "timeout", SCHEMA_DURATION, 1, 7 * DAY, "1h", "time",
-     "For a whole request; with cgi 60s unless set, then TERM and KILL to script and "
-     "descendants.",
+     "How long a whole request may take; with cgi 60s unless set; over it 504 or cut off.",
      P(timeout_ms), .derived = true},
     {SCHEMA_POOL, "abort_timeout", SCHEMA_DURATION, 1, HOUR, "5s", "time",
-     "For a server to end a request whose client is gone, before its connection is closed.",
+     "How long a server may take to end a request whose client is gone, before it is cut off.",
      P(abort_timeout_ms)},
 #undef P
 };
@@ -345,7 +344,7 @@ struct schema_text schema_number(enum schema_type type, int64_t n)
     return text;
 }
 
-static void print_range(const struct schema_key *key, FILE *out)
+void schema_print_range(const struct schema_key *key, FILE *out)
 {
     const char *comma = "";
 
@@ -370,7 +369,7 @@ void schema_print(FILE *out)
         if (i == 0 || keys[i - 1].section != key->section)
             fprintf(out, "%s[%s] %s\n", i ? "\n" : "", kind->name, kind->text);
         fprintf(out, "  %-22s ", key->name);
-        print_range(key, out);
+        schema_print_range(key, out);
         if (key->def)
             fprintf(out, "; default %s", key->def);
         fprintf(out, "%s\n      %s\n", key->required ? "; required" : "", key->text);

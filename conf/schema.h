@@ -113,6 +113,9 @@ struct schema_text {
 };
 struct schema_text schema_number(enum schema_type type, int64_t n);
 
+/* What a key takes: "auto, number 1 to 256 threads". */
+void schema_print_range(const struct schema_key *key, FILE *out);
+
 /* Print every key with its type, range, default and sentence. */
 void schema_print(FILE *out);
 
