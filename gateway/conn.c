@@ -293,10 +293,10 @@ static void conn_input(struct conn *c, const uint8_t *p, size_t n)
 
 static void conn_readable(struct conn *c)
 {
-    uint8_t *scratch = c->worker->scratch;
+    uint8_t *scratch = loop_scratch(c->loop);
 
     for (int i = 0; i < READS_PER_TURN; i++) {
-        ssize_t n = recv(c->src.fd, scratch, WORKER_SCRATCH, 0);
+        ssize_t n = recv(c->src.fd, scratch, LOOP_SCRATCH, 0);
         if (n < 0) {
             if (errno != EAGAIN && errno != EINTR)
                 conn_kill(c);
@@ -313,7 +313,7 @@ static void conn_readable(struct conn *c)
         if (c->state != CONN_LINGER)
             conn_input(c, scratch, (size_t)n);
         /* A short read emptied the socket: no second call to be told EAGAIN. */
-        if (n < WORKER_SCRATCH || c->kill || c->read_paused || c->eof_in)
+        if (n < LOOP_SCRATCH || c->kill || c->read_paused || c->eof_in)
             return;
     }
 }

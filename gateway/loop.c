@@ -25,6 +25,7 @@ struct loop {
     struct lock mu;              /*    leaf */
     struct loop_msg *msgs;       /* m  in order; the reader is woken only when it was empty */
     struct loop_msg **msgs_end;  /* m */
+    uint8_t scratch[LOOP_SCRATCH]; /* o */
 };
 
 uint64_t clock_now_us(void)
@@ -92,6 +93,11 @@ void loop_assert_owner(const struct loop *l)
 uint64_t loop_now_ms(const struct loop *l)
 {
     return l->now_ms;
+}
+
+uint8_t *loop_scratch(struct loop *l)
+{
+    return l->scratch;
 }
 
 void *loop_user(const struct loop *l)

@@ -69,6 +69,10 @@ void loop_defer(struct loop *l, struct loop_task *task);
 /* t->fn runs in the turn after ms have passed, up to 16 ms late (timer.h). */
 void timer_set(struct loop *l, struct timer *t, uint64_t ms);
 
+/* LOOP_SCRATCH bytes for what a handler reads and uses up before it returns. */
+enum { LOOP_SCRATCH = 64 * 1024 };
+uint8_t *loop_scratch(struct loop *l);
+
 void *loop_user(const struct loop *l); /* the struct worker that runs it */
 void loop_set_user(struct loop *l, void *user);
 

@@ -56,6 +56,24 @@ int worker_give(struct worker *w, const struct conn_accepted *a, const uint8_t *
     return 0;
 }
 
+/* Stopping ends when nothing is left that would call back. */
+static void worker_stop_if_idle(struct worker *w)
+{
+    if (w->stopping && !w->conns && !w->n_jobs)
+        loop_stop(w->loop);
+}
+
+void worker_job_began(struct worker *w)
+{
+    w->n_jobs++;
+}
+
+void worker_job_ended(struct worker *w)
+{
+    w->n_jobs--;
+    worker_stop_if_idle(w);
+}
+
 void worker_forget_conn(struct worker *w, struct conn *c)
 {
     if (c->next)
@@ -65,8 +83,7 @@ void worker_forget_conn(struct worker *w, struct conn *c)
     else
         w->conns = c->next;
     atomic_fetch_sub_explicit(&w->n_conns, 1, memory_order_relaxed);
-    if (w->stopping && !w->conns)
-        loop_stop(w->loop);
+    worker_stop_if_idle(w);
 }
 
 /* ---- draining and stopping ---- */
@@ -93,8 +110,7 @@ static void worker_stop_fn(struct loop *l, struct loop_msg *msg)
         c->end_err = GW_EDRAINING;
         conn_kill(c);
     }
-    if (!w->conns)
-        loop_stop(l);
+    worker_stop_if_idle(w);
 }
 
 static void worker_order(struct worker *w, void (*fn)(struct loop *, struct loop_msg *))
@@ -172,8 +188,7 @@ static uint64_t shortest_ms(const struct conf_gateway *g)
 int worker_init(struct worker *w)
 {
     w->loop = loop_new("worker");
-    w->scratch = malloc(WORKER_SCRATCH);
-    if (!w->loop || !w->scratch || send_scratch_init(&w->send) < 0) {
+    if (!w->loop || send_scratch_init(&w->send) < 0) {
         worker_fini(w);
         return GW_ENO_MEMORY;
     }
@@ -207,10 +222,8 @@ void worker_join(struct worker *w)
 void worker_fini(struct worker *w)
 {
     loop_free(w->loop);
-    free(w->scratch);
     buf_fini(&w->plain);
     buf_fini(&w->access.lines);
     send_scratch_fini(&w->send);
     w->loop = NULL;
-    w->scratch = NULL;
 }

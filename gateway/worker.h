@@ -32,19 +32,17 @@ struct worker {
     struct log_batch access;      /* o */
     struct timer access_timer;    /* o */
     struct conn *conns;           /* o */
-    uint8_t *scratch;             /* o  WORKER_SCRATCH bytes for reads */
     struct buf plain;             /* o  decrypted input of one turn */
     struct send_scratch send;     /* o */
     atomic_uint n_conns;          /* a  relaxed: the acceptor's choice and statistics */
     atomic_uint n_streams;        /* a  relaxed */
+    unsigned n_jobs;              /* o  under way on writer threads */
     bool draining;                /* o */
     bool stopping;                /* o  connections are cut off; the loop ends with the last one */
     time_t date_at;               /* o  Date field, made once a second */
     char date[32];                /* o */
     size_t date_len;              /* o */
 };
-
-enum { WORKER_SCRATCH = 64 * 1024 };
 
 int worker_init(struct worker *w);  /* fields marked I are set by the caller; 0 or GW_ENO_MEMORY */
 int worker_start(struct worker *w); /* its thread; 0 or errno */
@@ -56,6 +54,10 @@ int worker_give(struct worker *w, const struct conn_accepted *a, const uint8_t *
 /* Any thread: let connections finish; or cut them off and end the loop. */
 void worker_drain(struct worker *w);
 void worker_stop(struct worker *w);
+
+/* Jobs under way for this worker: its loop does not end before they are done. */
+void worker_job_began(struct worker *w);
+void worker_job_ended(struct worker *w);
 
 /* A connection was freed. */
 void worker_forget_conn(struct worker *w, struct conn *c);

@@ -123,7 +123,9 @@ static void writer_serve(struct writer_thread *t, struct conn *c)
 static void job_msg_fn(struct loop *l, struct loop_msg *msg)
 {
     struct job *job = (struct job *)(void *)((char *)msg - offsetof(struct job, msg));
+
     job->done(l, job);
+    worker_job_ended(loop_user(l));
 }
 
 static void job_serve(struct job *job)
@@ -262,6 +264,7 @@ static bool writers_give(struct writers *w, struct conn *c, struct job *job)
 void writers_job(struct writers *w, struct job *job)
 {
     job->next = NULL;
+    worker_job_began(loop_user(job->loop));
     if (writers_give(w, NULL, job))
         return;
     lock_take(&w->mu);

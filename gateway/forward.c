@@ -1,0 +1,317 @@
+/*
+ * A request on its way to a pool: its body, its slot, its parameters, and what happens when that fails.
+ */
+#include "forward.h"
+
+#include "conn.h"
+#include "metavars.h"
+#include "worker.h"
+
+enum {
+    TRIES_MAX = 3,         /* a request that nobody answered is sent to another server twice */
+    REDIRECTS_MAX = 5,     /* lighttpd's number for local redirects */
+    BODY_STEP = 64 * 1024, /* bytes taken from a spool at a time */
+};
+
+static void forward_ask(struct forward *f);
+
+/* ---- endings ---- */
+
+void forward_release(struct forward *f)
+{
+    if (f->req) {
+        struct fcgi_request *r = f->req;
+        f->req = NULL;
+        fcgi_request_abort(r);
+    }
+    timer_clear(&f->slow);
+    spool_free(f->in_spool);
+    spool_free(f->out_spool);
+    f->in_spool = f->out_spool = NULL;
+    chain_fini(&f->in_next);
+    if (f->parsing)
+        response_parser_fini(&f->parser);
+    f->parsing = false;
+    buf_fini(&f->stderr_line);
+}
+
+/* A refusal that passes: say when to come back (RFC 9110 10.2.3). */
+static bool err_is_passing(int err)
+{
+    return err == GW_EPOOL_FULL || err == GW_EPOOL_TIME || err == GW_EPOOL_DOWN;
+}
+
+void forward_fail(struct forward *f, int err)
+{
+    struct stream *s = f->s;
+    struct pool *pool = f->pool;
+
+    forward_release(f);
+    if (err_is_passing(err)) {
+        struct slice after = arena_printf(&s->arena, "%u", pool_retry_after(pool));
+        struct field retry = {SLICE("Retry-After"), after};
+        stream_error_fields(s, err, &retry, after.p ? 1 : 0);
+        return;
+    }
+    stream_error(s, err);
+}
+
+void forward_redirect(struct forward *f)
+{
+    struct stream *s = f->s;
+    struct slice target = arena_dup(&s->arena, f->parser.head.location);
+
+    forward_release(f);
+    if (!target.p || ++s->redirects > REDIRECTS_MAX) {
+        stream_error(s, target.p ? GW_EREDIRECTS : GW_ENO_MEMORY);
+        return;
+    }
+    if (!s->in_eof)
+        stream_discard_body(s);
+    s->handler = NULL;
+    s->handler_state = NULL;
+    s->req.method = SLICE("GET");
+    s->req.has_body = false;
+    s->req.content_length = -1;
+    stream_set_target(s, target);
+    router_handle(worker_of(s)->router, s);
+}
+
+/* ---- the request body ---- */
+
+static bool body_all_handed_over(const struct forward *f)
+{
+    if (f->in_spool)
+        return !f->collecting && f->in_next.n == 0 && spool_len(f->in_spool) == 0;
+    return f->s->in_eof && f->s->in.n == 0;
+}
+
+/* Only while the next step is the client's does its time run. */
+static void body_wait(struct forward *f, bool for_client)
+{
+    struct stream *s = f->s;
+
+    if (for_client && !s->waits_for_body)
+        s->body_at_ms = loop_now_ms(s->loop);
+    s->waits_for_body = for_client;
+}
+
+/* Hand the backend what it takes. */
+static void body_pump(struct forward *f)
+{
+    struct stream *s = f->s;
+    size_t n;
+
+    if (!f->req || !f->granted_ms || !s->req.has_body)
+        return;
+    if (f->in_spool) {
+        do {
+            if (f->in_next.n == 0)
+                spool_take(f->in_spool, &f->in_next, BODY_STEP);
+            n = f->in_next.n ? fcgi_request_stdin(f->req, &f->in_next) : 0;
+            f->body_sent |= n > 0;
+        } while (n > 0 && f->req);
+    } else if (s->in.n) {
+        n = fcgi_request_stdin(f->req, &s->in);
+        f->body_sent |= n > 0;
+        stream_consumed(s, n);
+    }
+    if (!f->req)
+        return;
+    if (f->in_spool && spool_err(f->in_spool))
+        forward_fail(f, spool_err(f->in_spool));
+    else if (body_all_handed_over(f))
+        fcgi_request_stdin_end(f->req);
+    else if (!f->in_spool)
+        body_wait(f, s->in.n == 0);
+}
+
+/* Fill the spool until the body is complete, so that its length is known. */
+static void body_collect(struct forward *f)
+{
+    struct stream *s = f->s;
+    size_t n = s->in.n;
+
+    if (n && !spool_congested(f->in_spool)) {
+        if (spool_append_chain(f->in_spool, &s->in) == 0)
+            stream_consumed(s, n);
+    }
+    if (spool_err(f->in_spool)) {
+        forward_fail(f, spool_err(f->in_spool));
+        return;
+    }
+    body_wait(f, s->in.n == 0);
+    if (!s->in_eof || s->in.n)
+        return;
+    f->collecting = false;
+    f->content_length = (int64_t)s->in_total;
+    forward_ask(f);
+}
+
+static void forward_in_spool_fn(void *arg)
+{
+    struct forward *f = arg;
+
+    if (f->collecting)
+        body_collect(f);
+    else
+        body_pump(f);
+}
+
+static void forward_body(struct stream *s)
+{
+    forward_in_spool_fn(s->handler_state);
+}
+
+/* ---- the slot and what follows ---- */
+
+static bool method_is_idempotent(struct slice method)
+{
+    static const struct slice methods[] = {{"GET", 3},     {"HEAD", 4},   {"PUT", 3},
+                                           {"OPTIONS", 7}, {"DELETE", 6}, {"PROPFIND", 8}};
+    for (size_t i = 0; i < sizeof(methods) / sizeof(methods[0]); i++) {
+        if (slice_eq(method, methods[i]))
+            return true; /* RFC 9110 9.2.2 */
+    }
+    return false;
+}
+
+static void forward_granted(void *arg)
+{
+    struct forward *f = arg;
+    struct stream *s = f->s;
+    struct buf params = {0};
+    bool idempotent = method_is_idempotent(s->req.method) && !s->req.has_body;
+
+    f->granted_ms = loop_now_ms(s->loop);
+    int rc = metavars_build(s, f->m, f->content_length, &params);
+    if (rc < 0 || (rc = forward_parser_begin(f)) < 0) {
+        buf_fini(&params);
+        forward_fail(f, rc);
+        return;
+    }
+    fcgi_request_begin(f->req, &params, idempotent, s->req.has_body);
+    buf_fini(&params);
+    if (!f->req)
+        return; /* it failed at once */
+    if (s->req.has_body && !f->in_spool)
+        stream_want_body(s);
+    body_pump(f);
+}
+
+static void forward_error(void *arg, int err, bool retry)
+{
+    struct forward *f = arg;
+    struct stream *s = f->s;
+
+    f->req = NULL;
+    f->granted_ms = 0;
+    /* A connect that failed sent nothing, whatever the method. */
+    bool unsent = err == GW_EBACKEND_CONNECT || err == GW_EBACKEND_CONNECT_TIME;
+    bool safe = unsent || (method_is_idempotent(s->req.method) && !f->body_sent);
+    if (retry && safe && !f->head_done && f->tries < TRIES_MAX) {
+        if (f->parsing)
+            response_parser_fini(&f->parser);
+        f->parsing = false;
+        forward_ask(f);
+        return;
+    }
+    if (f->head_done && s->out.left == 0 && !f->ended) {
+        /* Everything that was announced came; how the application closed does not matter. */
+        forward_release(f);
+        stream_finish(s);
+        return;
+    }
+    forward_fail(f, err);
+}
+
+static void forward_stdin_writable(void *arg)
+{
+    body_pump(arg);
+}
+
+static const struct fcgi_request_ops forward_ops = {
+    .granted = forward_granted,
+    .stdout_bytes = forward_stdout,
+    .stderr_bytes = forward_stderr,
+    .writable = forward_stdin_writable,
+    .end = forward_end,
+    .error = forward_error,
+};
+
+static void forward_ask(struct forward *f)
+{
+    struct stream *s = f->s;
+
+    f->tries++;
+    f->req = fcgi_request_new(f->pool, s->loop, worker_of(s)->index, &forward_ops, f);
+    if (!f->req)
+        forward_fail(f, GW_ENO_MEMORY);
+}
+
+/* ---- the handler ---- */
+
+static int body_mode(const struct stream *s)
+{
+    int mode = s->route->request_body;
+    return mode >= 0 ? mode : (int)s->site->request_body;
+}
+
+static void forward_begin(struct stream *s)
+{
+    struct forward *f = s->handler_state;
+    struct worker *w = worker_of(s);
+    int mode = body_mode(s);
+    bool unknown = s->req.has_body && s->req.content_length < 0;
+
+    if (s->body_limit && s->req.content_length > 0 &&
+        (uint64_t)s->req.content_length > s->body_limit) {
+        stream_error(s, GW_EBODY_LARGE); /* before a byte of it is read */
+        return;
+    }
+    f->content_length = s->req.has_body ? s->req.content_length : -1;
+    if (!s->req.has_body && s->req.content_length == 0)
+        f->content_length = 0; /* an empty POST says so */
+    f->collecting = s->req.has_body && (mode == CONF_BODY_SPOOL || (unknown && mode == CONF_BODY_AUTO));
+    if (!f->collecting) {
+        forward_ask(f);
+        return;
+    }
+    f->in_spool = spool_new(w->spool, w->writers, s->loop, false, forward_in_spool_fn, f);
+    if (!f->in_spool) {
+        forward_fail(f, GW_ENO_MEMORY);
+        return;
+    }
+    stream_want_body(s);
+    body_collect(f);
+}
+
+static void forward_closed(struct stream *s, int err)
+{
+    (void)err;
+    forward_release(s->handler_state);
+}
+
+static const struct handler forward_handler = {
+    .name = "pool",
+    .start = forward_begin,
+    .body = forward_body,
+    .writable = forward_writable,
+    .closed = forward_closed,
+};
+
+void forward_start(struct stream *s, struct pool *pool, struct route_match *m)
+{
+    struct forward *f = arena_zalloc(&s->arena, sizeof(*f));
+
+    if (!f) {
+        stream_error(s, GW_ENO_MEMORY);
+        return;
+    }
+    f->s = s;
+    f->pool = pool;
+    f->m = m;
+    f->slow.fn = forward_slow_fn;
+    s->pool_name = pool_conf(pool)->name;
+    stream_handle(s, &forward_handler, f);
+}

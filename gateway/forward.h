@@ -1,0 +1,61 @@
+/*
+ * gateway/forward.h - between forward.c (the request's way to a pool) and forward_out.c (the response's way back).
+ *
+ * Threads  worker
+ * Memory   struct forward lives in its stream's arena; what it holds besides goes with forward_release()
+ */
+#ifndef GATEWAY_FORWARD_H
+#define GATEWAY_FORWARD_H
+
+#include "../fcgi/client.h"
+#include "../fcgi/response.h"
+#include "router.h"
+#include "spool.h"
+#include "stream.h"
+
+struct forward {
+    struct stream *s;
+    struct pool *pool;
+    struct route_match *m;
+    struct fcgi_request *req;      /* NULL when none is under way */
+    unsigned tries;                /* requests begun */
+
+    /* request body */
+    struct spool *in_spool;        /* NULL unless spooled */
+    struct chain in_next;          /* taken from the spool, not yet by the backend */
+    int64_t content_length;        /* what CONTENT_LENGTH says, -1: left out */
+    bool collecting;               /* the spool is still being filled */
+    bool body_sent;                /* the backend took body bytes: no retry */
+
+    /* response */
+    struct response_parser parser;
+    bool parsing;                  /* parser is initialised */
+    bool head_done;                /* the final head went to the stream */
+    bool redirect;                 /* local redirect: the rest of the output is dropped */
+    bool streams;                  /* never spooled: event streams, X-Accel-Buffering: no */
+    bool ended;                    /* END_REQUEST came; what is spooled still has to go out */
+    bool paused;                   /* the backend is not read */
+    bool spooling;                 /* the client is slow: output goes to out_spool */
+    bool overlong;                 /* more than Content-Length came: said once */
+    struct spool *out_spool;       /* NULL until the client was slow */
+    struct timer slow;             /* while paused for the client */
+    struct buf stderr_line;
+    uint64_t granted_ms;
+};
+
+/* Drop everything; s is no longer touched by us. */
+void forward_release(struct forward *f);
+/* Release, then fail the stream. */
+void forward_fail(struct forward *f, int err);
+/* RFC 3875 6.2.2: run the request again as GET for f->parser.head.location. */
+void forward_redirect(struct forward *f);
+
+/* forward_out.c: what the application says. */
+void forward_stdout(void *arg, const uint8_t *p, size_t n);
+void forward_stderr(void *arg, const uint8_t *p, size_t n);
+void forward_end(void *arg, uint32_t app_status);
+void forward_writable(struct stream *s);
+void forward_slow_fn(struct loop *l, struct timer *t);
+int forward_parser_begin(struct forward *f);
+
+#endif

@@ -1,0 +1,284 @@
+/*
+ * A response on its way back: its head, its body, and what happens when the client is slower than the application.
+ *
+ * The application is read as long as the stream's buffer takes it.  When that is full it is not read for SLOW_MS; a
+ * client that is only a moment behind gets by with that.  One that is not is slow: then the rest goes to a
+ * spool, so that the application is free for others, and from there to the stream as the client takes it.
+ */
+#include "forward.h"
+
+#include <stddef.h>
+
+#include "conn.h"
+#include "worker.h"
+
+enum {
+    SLOW_MS = 50,
+    HEAD_MAX = 64 * 1024,    /* of a response's head */
+    STDERR_LINE = 2048,      /* longer lines are logged in pieces */
+    OUT_STEP = 64 * 1024,
+};
+
+int forward_parser_begin(struct forward *f)
+{
+    response_parser_init(&f->parser, &f->s->arena, HEAD_MAX);
+    f->parsing = true;
+    return 0;
+}
+
+/* ---- the body ---- */
+
+static void out_pause(struct forward *f)
+{
+    if (f->paused || !f->req)
+        return;
+    f->paused = true;
+    fcgi_request_pause(f->req);
+}
+
+static void out_resume(struct forward *f)
+{
+    timer_clear(&f->slow);
+    if (!f->paused)
+        return;
+    f->paused = false;
+    if (f->req)
+        fcgi_request_resume(f->req);
+}
+
+static void out_finish_if_empty(struct forward *f)
+{
+    struct stream *s = f->s;
+
+    if (!f->ended || (f->out_spool && spool_len(f->out_spool)))
+        return;
+    forward_release(f);
+    stream_finish(s);
+}
+
+/* The stream has room: move what is spooled. */
+static void out_pump(struct forward *f)
+{
+    struct stream *s = f->s;
+    ssize_t buffered = 0;
+
+    while (buffered < STREAM_OUT_HIGH) {
+        struct chain step = {0};
+        if (spool_take(f->out_spool, &step, OUT_STEP) == 0)
+            break;
+        while (step.head && buffered >= 0) {
+            struct slice part = chain_front(&step);
+            buffered = stream_send_body(s, part.p, part.n);
+            chain_drop(&step, part.n);
+        }
+        chain_fini(&step);
+        if (buffered < 0)
+            return; /* aborted: closed() follows */
+    }
+    if (spool_err(f->out_spool)) {
+        forward_fail(f, spool_err(f->out_spool));
+        return;
+    }
+    if (!spool_congested(f->out_spool))
+        out_resume(f);
+    out_finish_if_empty(f);
+}
+
+static void out_spool_fn(void *arg)
+{
+    struct forward *f = arg;
+    struct stream *s = f->s;
+
+    lock_take(&s->conn->mu);
+    bool room = s->out.body.n < STREAM_OUT_LOW;
+    lock_drop(&s->conn->mu);
+    if (room)
+        out_pump(f);
+    else if (!spool_congested(f->out_spool))
+        out_resume(f);
+}
+
+void forward_slow_fn(struct loop *l, struct timer *t)
+{
+    struct forward *f = (struct forward *)(void *)((char *)t - offsetof(struct forward, slow));
+    struct worker *w = worker_of(f->s);
+
+    if (!f->out_spool)
+        f->out_spool = spool_new(w->spool, w->writers, l, true, out_spool_fn, f);
+    f->spooling = f->out_spool != NULL;
+    if (f->spooling)
+        out_resume(f);
+}
+
+void forward_writable(struct stream *s)
+{
+    struct forward *f = s->handler_state;
+
+    if (f->out_spool && spool_len(f->out_spool)) {
+        out_pump(f);
+        return;
+    }
+    f->spooling = false;
+    out_resume(f);
+}
+
+static bool spools(const struct forward *f)
+{
+    const struct stream *s = f->s;
+    int mode = s->route->response_body;
+
+    return !f->streams && (mode >= 0 ? mode : (int)s->site->response_body) == CONF_BODY_SPOOL;
+}
+
+static void out_body(struct forward *f, const uint8_t *p, size_t n)
+{
+    struct stream *s = f->s;
+
+    if (s->out.left >= 0 && (uint64_t)n > (uint64_t)s->out.left && !f->overlong) {
+        f->overlong = true;
+        conn_log(s->conn, CONF_LOG_WARN, GW_OK, "pool=%s sent more than its Content-Length: cut",
+                 s->pool_name);
+    }
+    if (f->spooling || (f->out_spool && spool_len(f->out_spool))) {
+        if (spool_append(f->out_spool, p, n) < 0)
+            forward_fail(f, spool_err(f->out_spool));
+        else if (spool_congested(f->out_spool))
+            out_pause(f);
+        return;
+    }
+    ssize_t buffered = stream_send_body(s, p, n);
+    if (buffered >= STREAM_OUT_HIGH && !f->paused) {
+        out_pause(f);
+        if (spools(f))
+            timer_set(s->loop, &f->slow, SLOW_MS);
+    }
+}
+
+/* ---- the head ---- */
+
+static bool field_says(const struct response_head *h, struct slice name, struct slice prefix)
+{
+    const struct field *f = fields_find(h->fields, h->n_fields, name);
+
+    return f && f->value.n >= prefix.n && slice_ieq(slice_of(f->value.p, prefix.n), prefix);
+}
+
+static int out_head(struct forward *f)
+{
+    const struct response_head *h = &f->parser.head;
+    struct stream *s = f->s;
+
+    if (h->status < 200) {
+        /* An interim head; the final one follows. */
+        if (h->status != 101)
+            stream_send_interim(s, h->status, h->fields, h->n_fields);
+        response_parser_fini(&f->parser);
+        return forward_parser_begin(f);
+    }
+    f->head_done = true;
+    if (h->kind == RESPONSE_LOCAL_REDIRECT) {
+        f->redirect = true; /* when the application is through: its slot may be the only one */
+        return 0;
+    }
+    f->streams = h->nph || field_says(h, SLICE("Content-Type"), SLICE("text/event-stream")) ||
+                 field_says(h, SLICE("X-Accel-Buffering"), SLICE("no"));
+    struct response r = {
+        .status = h->status,
+        .reason = h->reason,
+        .fields = h->fields,
+        .n_fields = h->n_fields,
+        .content_length = h->content_length,
+    };
+    return stream_send_head(s, &r);
+}
+
+void forward_stdout(void *arg, const uint8_t *p, size_t n)
+{
+    struct forward *f = arg;
+
+    while (n && !f->head_done) {
+        ssize_t used = response_parser_feed(&f->parser, p, n);
+        if (used == 0)
+            return;
+        int rc = used < 0 ? (int)used : out_head(f);
+        if (f->s->finished || f->s->over) {
+            forward_release(f);
+            return;
+        }
+        if (rc < 0) {
+            forward_fail(f, rc);
+            return;
+        }
+        p += used;
+        n -= (size_t)used;
+    }
+    if (n && !f->redirect)
+        out_body(f, p, n);
+}
+
+/* ---- its log, its end ---- */
+
+static void stderr_flush(struct forward *f)
+{
+    struct stream *s = f->s;
+
+    if (buf_len(&f->stderr_line))
+        log_app_line(CONF_LOG_ERROR, s->pool_name, s->site ? s->site->name : NULL, 0,
+                     buf_slice(&f->stderr_line));
+    buf_clear(&f->stderr_line);
+}
+
+void forward_stderr(void *arg, const uint8_t *p, size_t n)
+{
+    struct forward *f = arg;
+
+    while (n) {
+        const uint8_t *nl = memchr(p, '\n', n);
+        size_t k = nl ? (size_t)(nl - p) : n;
+        size_t room = STDERR_LINE - buf_len(&f->stderr_line);
+        if (k >= room) {
+            k = room;
+            nl = NULL;
+        }
+        if (buf_append(&f->stderr_line, p, k) < 0)
+            buf_clear(&f->stderr_line);
+        p += k;
+        n -= k;
+        if (nl) {
+            p++;
+            n--;
+        }
+        if (nl || buf_len(&f->stderr_line) >= STDERR_LINE)
+            stderr_flush(f);
+    }
+}
+
+/* An application that its own time limit ended without a word: the time is the reason. */
+static int no_head_err(const struct forward *f)
+{
+    uint64_t took = loop_now_ms(f->s->loop) - f->granted_ms;
+
+    return took + 200 >= (uint64_t)pool_conf(f->pool)->timeout_ms ? GW_EBACKEND_TIME : GW_ECGI_NO_HEAD;
+}
+
+void forward_end(void *arg, uint32_t app_status)
+{
+    struct forward *f = arg;
+    struct stream *s = f->s;
+
+    f->req = NULL;
+    stderr_flush(f);
+    if (app_status)
+        conn_log(s->conn, CONF_LOG_WARN, GW_OK, "pool=%s request=\"%.*s %.*s\" ended with status %u",
+                 s->pool_name, SLICE_FMT(s->req.method), SLICE_FMT(s->req.target), app_status);
+    if (!f->head_done) {
+        forward_fail(f, no_head_err(f));
+        return;
+    }
+    if (f->redirect) {
+        forward_redirect(f);
+        return;
+    }
+    f->ended = true;
+    out_finish_if_empty(f);
+}

@@ -1,0 +1,323 @@
+#include "spool.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+enum {
+    READ_SIZE = 64 * 1024,
+    WRITE_AT = 64 * 1024,       /* bytes of tail that are worth a job */
+    CONGESTED_AT = 192 * 1024,  /* bytes of tail that the file has not taken */
+};
+
+enum spool_work { WORK_NONE, WORK_WRITE, WORK_READ };
+
+/* Field keys:  o the owner loop   j the job while one runs, else o */
+struct spool {
+    struct job job;
+    struct spool_budget *budget;
+    struct writers *writers;
+    spool_fn *fn;            /* o  NULL once freed by its owner */
+    void *arg;
+    struct chain front;      /* o */
+    struct chain tail;       /* o */
+    struct chain moving;     /* j  being written, or just read */
+    uint64_t file_read;      /* o  file offset of the next byte to be read */
+    uint64_t file_end;       /* o  of the next byte to be written */
+    uint64_t reserved;       /* o  bytes taken from the budget */
+    int file_fd;             /* j */
+    enum spool_work work;    /* o  what runs */
+    int err;                 /* o */
+    int job_err;             /* j */
+    bool wanted;             /* o  somebody waits for bytes from the file */
+    bool soft;               /* o  at the limit: wait, do not fail */
+    bool full;               /* o  soft, and the limit or a full disk was met: no more goes into the file */
+};
+
+struct spool *spool_new(struct spool_budget *b, struct writers *writers, struct loop *loop, bool soft,
+                        spool_fn *fn, void *arg)
+{
+    struct spool *sp = calloc(1, sizeof(*sp));
+
+    if (!sp)
+        return NULL;
+    sp->budget = b;
+    sp->writers = writers;
+    sp->soft = soft;
+    sp->fn = fn;
+    sp->arg = arg;
+    sp->file_fd = -1;
+    sp->job.loop = loop;
+    return sp;
+}
+
+static void spool_destroy(struct spool *sp)
+{
+    atomic_fetch_sub_explicit(&sp->budget->used, sp->reserved, memory_order_relaxed);
+    if (sp->file_fd >= 0)
+        close(sp->file_fd);
+    chain_fini(&sp->front);
+    chain_fini(&sp->tail);
+    chain_fini(&sp->moving);
+    free(sp);
+}
+
+void spool_free(struct spool *sp)
+{
+    if (!sp)
+        return;
+    sp->fn = NULL;
+    if (sp->work == WORK_NONE)
+        spool_destroy(sp); /* else when its job ended */
+}
+
+uint64_t spool_len(const struct spool *sp)
+{
+    uint64_t moving = sp->work == WORK_WRITE ? sp->moving.n : 0;
+    return sp->front.n + (sp->file_end - sp->file_read) + moving + sp->tail.n;
+}
+
+bool spool_congested(const struct spool *sp)
+{
+    return sp->tail.n >= CONGESTED_AT;
+}
+
+int spool_err(const struct spool *sp)
+{
+    return sp->err;
+}
+
+/* ---- jobs ---- */
+
+static int file_open(const char *dir)
+{
+    int fd = open(dir, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+
+    if (fd < 0 && (errno == EOPNOTSUPP || errno == EISDIR || errno == ENOENT)) {
+        char path[4096];
+        int n = snprintf(path, sizeof(path), "%s/spool.XXXXXX", dir);
+        if (n < 0 || (size_t)n >= sizeof(path))
+            return -1;
+        fd = mkostemp(path, O_CLOEXEC);
+        if (fd >= 0)
+            unlink(path);
+    }
+    return fd;
+}
+
+static void write_run(struct job *job)
+{
+    struct spool *sp = (struct spool *)(void *)job;
+    uint64_t at = sp->file_end;
+
+    sp->job_err = 0;
+    if (sp->file_fd < 0)
+        sp->file_fd = file_open(sp->budget->dir);
+    if (sp->file_fd < 0) {
+        sp->job_err = GW_ESPOOL_DISK;
+        return;
+    }
+    for (const struct chunk *k = sp->moving.head; k; k = k->next) {
+        size_t done = k->off;
+        while (done < k->len) {
+            ssize_t n = pwrite(sp->file_fd, k->data + done, k->len - done, (off_t)at);
+            if (n < 0 && errno == EINTR)
+                continue;
+            if (n <= 0) {
+                sp->job_err = GW_ESPOOL_DISK;
+                return;
+            }
+            done += (size_t)n;
+            at += (uint64_t)n;
+        }
+    }
+}
+
+static void read_run(struct job *job)
+{
+    struct spool *sp = (struct spool *)(void *)job;
+    struct chunk *k = sp->moving.head;
+    ssize_t n;
+
+    sp->job_err = 0;
+    do {
+        n = pread(sp->file_fd, k->data, k->cap, (off_t)sp->file_read);
+    } while (n < 0 && errno == EINTR);
+    if (n <= 0)
+        sp->job_err = GW_ESPOOL_DISK;
+    else
+        k->len = (uint32_t)n;
+}
+
+static void spool_go_on(struct spool *sp);
+
+static void spool_job_done(struct loop *l, struct job *job)
+{
+    struct spool *sp = (struct spool *)(void *)job;
+    enum spool_work work = sp->work;
+
+    (void)l;
+    sp->work = WORK_NONE;
+    if (sp->job_err && work == WORK_WRITE && sp->soft) {
+        /* Nothing is lost: it stays in memory, in front of what came since. */
+        chain_move(&sp->moving, &sp->tail);
+        chain_move(&sp->tail, &sp->moving);
+        sp->full = true;
+    } else if (sp->job_err) {
+        sp->err = sp->job_err;
+    } else if (work == WORK_WRITE) {
+        sp->file_end += sp->moving.n;
+    } else {
+        sp->moving.n = sp->moving.head->len;
+        sp->file_read += sp->moving.n;
+        chain_move(&sp->front, &sp->moving);
+    }
+    chain_fini(&sp->moving);
+    if (!sp->fn) {
+        spool_destroy(sp);
+        return;
+    }
+    spool_go_on(sp);
+    sp->fn(sp->arg);
+}
+
+static void spool_start(struct spool *sp, enum spool_work work)
+{
+    sp->work = work;
+    sp->job.run = work == WORK_WRITE ? write_run : read_run;
+    sp->job.done = spool_job_done;
+    writers_job(sp->writers, &sp->job);
+}
+
+/* What is in the page cache is read in place. */
+static bool spool_read_warm(struct spool *sp, struct chunk *k)
+{
+    struct iovec iov = {k->data, k->cap};
+    ssize_t n = preadv2(sp->file_fd, &iov, 1, (off_t)sp->file_read, RWF_NOWAIT);
+
+    if (n <= 0)
+        return false;
+    k->len = (uint32_t)n;
+    sp->file_read += (uint64_t)n;
+    chain_append_chunk(&sp->front, k);
+    return true;
+}
+
+static void spool_read(struct spool *sp)
+{
+    uint64_t have = sp->file_end - sp->file_read;
+    struct chunk *k = chunk_new(have < READ_SIZE ? (size_t)have : READ_SIZE);
+
+    if (!k) {
+        sp->err = GW_ENO_MEMORY;
+        return;
+    }
+    if (spool_read_warm(sp, k))
+        return;
+    chain_append_chunk(&sp->moving, k);
+    spool_start(sp, WORK_READ);
+}
+
+static void spool_write(struct spool *sp)
+{
+    struct spool_budget *b = sp->budget;
+    uint64_t n = sp->tail.n;
+    uint64_t used = atomic_fetch_add_explicit(&b->used, n, memory_order_relaxed) + n;
+
+    if (b->limit && used > b->limit) {
+        atomic_fetch_sub_explicit(&b->used, n, memory_order_relaxed);
+        sp->full = sp->soft;
+        if (!sp->soft)
+            sp->err = GW_ESPOOL_LIMIT;
+        return;
+    }
+    sp->reserved += n;
+    chain_move(&sp->moving, &sp->tail);
+    spool_start(sp, WORK_WRITE);
+}
+
+/* All of the file was read: give its bytes back. */
+static void spool_empty_file(struct spool *sp)
+{
+    if (sp->file_end == 0 || ftruncate(sp->file_fd, 0) < 0)
+        return;
+    sp->file_read = sp->file_end = 0;
+    atomic_fetch_sub_explicit(&sp->budget->used, sp->reserved, memory_order_relaxed);
+    sp->reserved = 0;
+    sp->full = false;
+}
+
+/* Start the job that is due, if none runs. */
+static void spool_go_on(struct spool *sp)
+{
+    if (sp->work != WORK_NONE || sp->err)
+        return;
+    if (sp->file_end > sp->file_read) {
+        if (sp->wanted && sp->front.n == 0) {
+            spool_read(sp);
+            if (sp->work != WORK_NONE)
+                return;
+        }
+    } else {
+        spool_empty_file(sp);
+        if (sp->front.n == 0)
+            chain_move(&sp->front, &sp->tail); /* what waited for the file is next */
+    }
+    if (sp->tail.n >= WRITE_AT && !sp->full)
+        spool_write(sp);
+}
+
+/* ---- in and out ---- */
+
+static bool spool_to_front(const struct spool *sp, size_t n)
+{
+    return sp->work != WORK_WRITE && sp->file_end == sp->file_read && sp->tail.n == 0 &&
+           sp->front.n + n <= sp->budget->memory;
+}
+
+int spool_append(struct spool *sp, const void *p, size_t n)
+{
+    if (sp->err)
+        return sp->err;
+    if (chain_append(spool_to_front(sp, n) ? &sp->front : &sp->tail, p, n) < 0)
+        sp->err = GW_ENO_MEMORY;
+    spool_go_on(sp);
+    return sp->err;
+}
+
+int spool_append_chain(struct spool *sp, struct chain *from)
+{
+    if (sp->err)
+        return sp->err;
+    chain_move(spool_to_front(sp, from->n) ? &sp->front : &sp->tail, from);
+    spool_go_on(sp);
+    return sp->err;
+}
+
+size_t spool_take(struct spool *sp, struct chain *to, size_t max)
+{
+    size_t done = 0;
+
+    sp->wanted = true;
+    while (done < max && !sp->err) {
+        if (sp->front.n == 0)
+            spool_go_on(sp);
+        struct slice s = chain_front(&sp->front);
+        if (s.n == 0)
+            break;
+        if (s.n > max - done)
+            s.n = max - done;
+        if (chain_append(to, s.p, s.n) < 0) {
+            sp->err = GW_ENO_MEMORY;
+            break;
+        }
+        chain_drop(&sp->front, s.n);
+        done += s.n;
+    }
+    if (sp->front.n)
+        sp->wanted = false;
+    return done;
+}
