@@ -24,9 +24,10 @@ struct gateway_setup {
     const struct gateway_listener *listeners;
     unsigned n_listeners;
     int spawner_fd; /* SOCK_SEQPACKET to the spawner (spawner.h) */
-    int control_fd; /* SOCK_SEQPACKET to the master: one byte 'Q' drain, 'T' end now, 'L' +
-                       SCM_RIGHTS (error, access) new log descriptors; EOF: the master is gone,
-                       end now */
+    /* SOCK_SEQPACKET to the master (fdpass.h): 'Q' drain, 'T' end now, 'L' + (error, access) new
+     * log descriptors, 'S' + a new spawner's end; end of file: the master is gone, end now.  The
+     * gateway sends 'R' once it is ready. */
+    int control_fd;
 };
 
 /* In the forked gateway process, after privileges were dropped.  Returns its exit status. */

@@ -1,0 +1,287 @@
+/*
+ * The gateway process: makes pools, router, writers, workers and the acceptor, starts them, waits for orders, and
+ * stops them in reverse.  The main thread is the acceptor's; orders and the spawner's news come through its loop.
+ */
+#include "gateway.h"
+
+#include <errno.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <sched.h>
+#include <unistd.h>
+
+#include "../fcgi/pool.h"
+#include "acceptor.h"
+#include "fdpass.h"
+#include "router.h"
+#include "spool.h"
+#include "worker.h"
+
+enum { WORKERS_MAX = 64 };
+
+struct gateway {
+    const struct gateway_setup *setup;
+    struct loop *loop;
+    struct pool **pools;
+    struct router *router;
+    struct writers *writers;
+    struct worker *workers;
+    unsigned n_workers;
+    unsigned n_inited;
+    unsigned n_started;
+    struct acceptor *acceptor;
+    struct spool_budget spool;
+    struct loop_source control, spawner;
+    struct timer drain;
+    uint64_t drain_until_ms;
+    bool draining, stopping;
+};
+
+/* ---- orders ---- */
+
+static void gateway_stop(struct gateway *g)
+{
+    if (g->stopping)
+        return;
+    g->stopping = true;
+    acceptor_stop(g->acceptor);
+    loop_stop(g->loop);
+}
+
+static unsigned gateway_n_conns(const struct gateway *g)
+{
+    unsigned n = 0;
+
+    for (unsigned i = 0; i < g->n_workers; i++)
+        n += atomic_load_explicit(&g->workers[i].n_conns, memory_order_relaxed);
+    return n;
+}
+
+enum { DRAIN_LOOK_MS = 20 };
+
+static void gateway_drain_fn(struct loop *l, struct timer *t)
+{
+    struct gateway *g = (struct gateway *)(void *)((char *)t - offsetof(struct gateway, drain));
+
+    if (gateway_n_conns(g) == 0 || loop_now_ms(l) >= g->drain_until_ms)
+        gateway_stop(g);
+    else
+        timer_set(l, t, DRAIN_LOOK_MS);
+}
+
+static void gateway_drain(struct gateway *g)
+{
+    if (g->draining)
+        return;
+    g->draining = true;
+    acceptor_stop(g->acceptor);
+    for (unsigned i = 0; i < g->n_workers; i++)
+        worker_drain(&g->workers[i]);
+    g->drain_until_ms = loop_now_ms(g->loop) + (uint64_t)g->setup->conf->gateway.drain_timeout_ms;
+    timer_set(g->loop, &g->drain, DRAIN_LOOK_MS);
+}
+
+static void gateway_use_spawner(struct gateway *g, int fd);
+
+static void control_event(struct loop *l, struct loop_source *src, uint32_t events)
+{
+    struct gateway *g = (struct gateway *)(void *)((char *)src - offsetof(struct gateway, control));
+    char order = 0;
+    int fds[2];
+    size_t n_fds = 0;
+
+    (void)l;
+    (void)events;
+    int n = fdpass_recv(src->fd, &order, fds, 2, &n_fds);
+    if (n < 0 && (errno == EAGAIN || errno == EINTR))
+        return;
+    if (n <= 0 || order == 'T') {
+        gateway_stop(g); /* end of file: the master is gone */
+    } else if (order == 'Q') {
+        gateway_drain(g);
+    } else if (order == 'L' && n_fds == 2) {
+        log_use_fds(fds[0], fds[1]);
+    } else if (order == 'S' && n_fds == 1) {
+        gateway_use_spawner(g, fds[0]);
+        n_fds = 0;
+    }
+    for (size_t i = 0; i < n_fds; i++)
+        close(fds[i]);
+}
+
+static void spawner_event(struct loop *l, struct loop_source *src, uint32_t events)
+{
+    struct gateway *g = (struct gateway *)(void *)((char *)src - offsetof(struct gateway, spawner));
+    struct spawner_msg m;
+
+    (void)events;
+    for (;;) {
+        ssize_t n = recv(src->fd, &m, sizeof(m), MSG_DONTWAIT);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0 && errno == EAGAIN)
+            return;
+        if (n <= 0) {
+            loop_del(l, src); /* a new spawner gets a new gateway end from the master */
+            return;
+        }
+        if (n == sizeof(m) && m.generation == g->setup->generation && m.pool < g->setup->conf->n_pools)
+            pool_process(g->pools[m.pool], &m);
+    }
+}
+
+/* Every process the INI names is wanted. */
+static void gateway_want_processes(struct gateway *g)
+{
+    const struct conf *conf = g->setup->conf;
+
+    for (unsigned i = 0; i < conf->n_pools; i++) {
+        if (conf->pools[i].n_connect)
+            continue;
+        for (unsigned slot = 0; slot < conf->pools[i].processes; slot++) {
+            struct spawner_msg m = {.verb = SPAWNER_START,
+                                    .generation = g->setup->generation,
+                                    .pool = i,
+                                    .slot = slot};
+            if (send(g->spawner.fd, &m, sizeof(m), MSG_NOSIGNAL) < 0)
+                log_line(CONF_LOG_ERROR, "pool %s: spawner does not listen: %s", conf->pools[i].name,
+                         strerror(errno));
+        }
+    }
+}
+
+/* A spawner was restarted: its processes ended with it, so all are wanted again. */
+static void gateway_use_spawner(struct gateway *g, int fd)
+{
+    if (g->spawner.fd >= 0) {
+        loop_del(g->loop, &g->spawner);
+        close(g->spawner.fd);
+    }
+    g->spawner.fd = fd;
+    if (loop_add(g->loop, &g->spawner, EPOLLIN) < 0)
+        log_line(CONF_LOG_ERROR, "spawner cannot be watched: %s", strerror(errno));
+    gateway_want_processes(g);
+}
+
+/* ---- parts ---- */
+
+static unsigned worker_count(const struct conf_gateway *c)
+{
+    cpu_set_t set;
+    unsigned n = c->workers;
+
+    if (n == 0)
+        n = sched_getaffinity(0, sizeof(set), &set) == 0 ? (unsigned)CPU_COUNT(&set) : 1;
+    return n < 1 ? 1 : n > WORKERS_MAX ? WORKERS_MAX : n;
+}
+
+static int gateway_make_pools(struct gateway *g)
+{
+    const struct conf *conf = g->setup->conf;
+
+    g->pools = calloc(conf->n_pools + 1, sizeof(struct pool *));
+    for (unsigned i = 0; g->pools && i < conf->n_pools; i++) {
+        g->pools[i] = pool_new(conf, i, g->n_workers, stderr);
+        if (!g->pools[i])
+            return GW_ENO_MEMORY;
+    }
+    return g->pools ? 0 : GW_ENO_MEMORY;
+}
+
+static int gateway_make_workers(struct gateway *g)
+{
+    g->workers = calloc(g->n_workers, sizeof(*g->workers));
+    for (unsigned i = 0; g->workers && i < g->n_workers; i++) {
+        struct worker *w = &g->workers[i];
+        w->index = i;
+        w->conf = g->setup->conf;
+        w->gateway = g;
+        w->router = g->router;
+        w->writers = g->writers;
+        w->tls = g->setup->tls;
+        w->spool = &g->spool;
+        if (worker_init(w) < 0)
+            return GW_ENO_MEMORY;
+        g->n_inited++;
+    }
+    return g->workers ? 0 : GW_ENO_MEMORY;
+}
+
+static int gateway_make(struct gateway *g)
+{
+    const struct conf_gateway *c = &g->setup->conf->gateway;
+
+    g->n_workers = worker_count(c);
+    g->spool = (struct spool_budget){.dir = c->spool_dir,
+                                     .limit = (uint64_t)c->spool_limit,
+                                     .memory = (size_t)c->spool_memory};
+    g->loop = loop_new("acceptor");
+    g->writers = writers_new(c->writers);
+    if (!g->loop || !g->writers || gateway_make_pools(g) < 0)
+        return GW_ENO_MEMORY;
+    g->router = router_new(g->setup->conf, g->pools, stderr);
+    if (!g->router || gateway_make_workers(g) < 0)
+        return GW_ENO_MEMORY;
+    loop_set_user(g->loop, g);
+    g->drain.fn = gateway_drain_fn;
+    g->acceptor = acceptor_new(g->loop, g->setup, g->workers, g->n_workers);
+    return g->acceptor ? 0 : GW_ENO_MEMORY;
+}
+
+static int gateway_watch(struct gateway *g)
+{
+    g->control = (struct loop_source){g->setup->control_fd, control_event};
+    g->spawner = (struct loop_source){g->setup->spawner_fd, spawner_event};
+    if (loop_add(g->loop, &g->control, EPOLLIN) < 0)
+        return -1;
+    if (g->spawner.fd < 0)
+        return 0;
+    return loop_add(g->loop, &g->spawner, EPOLLIN);
+}
+
+static int gateway_start(struct gateway *g)
+{
+    for (unsigned i = 0; i < g->n_workers; i++) {
+        if (worker_start(&g->workers[i]) != 0)
+            return -1;
+        g->n_started++;
+    }
+    return 0;
+}
+
+static void gateway_end(struct gateway *g)
+{
+    for (unsigned i = 0; i < g->n_started; i++)
+        worker_stop(&g->workers[i]);
+    for (unsigned i = 0; i < g->n_started; i++)
+        worker_join(&g->workers[i]);
+    acceptor_free(g->acceptor);
+    writers_free(g->writers);
+    for (unsigned i = 0; g->pools && i < g->setup->conf->n_pools; i++)
+        pool_free(g->pools[i]);
+    router_free(g->router);
+    for (unsigned i = 0; i < g->n_inited; i++)
+        worker_fini(&g->workers[i]);
+    loop_free(g->loop);
+    free((void *)g->pools);
+    free(g->workers);
+}
+
+int gateway_run(const struct gateway_setup *setup)
+{
+    struct gateway g = {.setup = setup};
+    int status = 1;
+
+    pthread_setname_np(pthread_self(), "acceptor");
+    if (gateway_make(&g) < 0 || gateway_watch(&g) < 0 || gateway_start(&g) < 0) {
+        log_line(CONF_LOG_ERROR, "gateway: cannot start: out of memory, descriptors or threads");
+    } else {
+        gateway_want_processes(&g);
+        if (send(setup->control_fd, "R", 1, MSG_NOSIGNAL) < 0)
+            log_line(CONF_LOG_WARN, "gateway: the master does not listen: %s", strerror(errno));
+        loop_run(g.loop);
+        status = 0;
+    }
+    gateway_end(&g);
+    return status;
+}
