@@ -31,7 +31,7 @@ uint8_t *buf_reserve(struct buf *b, size_t n)
         uint8_t *p = malloc(cap);
         if (!p)
             return NULL;
-        if (used)
+        if (b->data)
             memcpy(p, b->data + b->off, used);
         free(b->data);
         b->data = p;
