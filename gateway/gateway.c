@@ -95,13 +95,13 @@ static void control_event(struct loop *l, struct loop_source *src, uint32_t even
     int n = fdpass_recv(src->fd, &order, fds, 2, &n_fds);
     if (n < 0 && (errno == EAGAIN || errno == EINTR))
         return;
-    if (n <= 0 || order == 'T') {
+    if (n <= 0 || order == GATEWAY_CONTROL_END) {
         gateway_stop(g); /* end of file: the master is gone */
-    } else if (order == 'Q') {
+    } else if (order == GATEWAY_CONTROL_DRAIN) {
         gateway_drain(g);
-    } else if (order == 'L' && n_fds == 2) {
-        log_use_fds(fds[0], fds[1]);
-    } else if (order == 'S' && n_fds == 1) {
+    } else if (order == GATEWAY_CONTROL_LOGS && n_fds >= 1) {
+        log_use_fds(fds[0], n_fds == 2 ? fds[1] : -1);
+    } else if (order == GATEWAY_CONTROL_SPAWNER && n_fds == 1) {
         gateway_use_spawner(g, fds[0]);
         n_fds = 0;
     }
@@ -277,7 +277,7 @@ int gateway_run(const struct gateway_setup *setup)
         log_line(CONF_LOG_ERROR, "gateway: cannot start: out of memory, descriptors or threads");
     } else {
         gateway_want_processes(&g);
-        if (send(setup->control_fd, "R", 1, MSG_NOSIGNAL) < 0)
+        if (fdpass_send(setup->control_fd, GATEWAY_CONTROL_READY, NULL, 0) < 0)
             log_line(CONF_LOG_WARN, "gateway: the master does not listen: %s", strerror(errno));
         loop_run(g.loop);
         status = 0;

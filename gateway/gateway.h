@@ -17,6 +17,24 @@ struct gateway_listener {
     const char *address; /* as written, for the log */
 };
 
+/* What is said over control_fd, one byte a message, descriptors as SCM_RIGHTS (fdpass.h). */
+enum {
+    GATEWAY_CONTROL_DRAIN = 'Q', /* master -> gateway */
+    GATEWAY_CONTROL_END = 'T',   /* master -> gateway: at once */
+    GATEWAY_CONTROL_LOGS = 'L',  /* master -> gateway: + error log, access log: reopened ones */
+    GATEWAY_CONTROL_SPAWNER = 'S', /* master -> gateway: + a new spawner_fd */
+    GATEWAY_CONTROL_READY = 'R',   /* gateway -> master, once: the acceptor runs */
+};
+
+/* What goes over control_fd. */
+enum gateway_control {
+    GATEWAY_CONTROL_READY = 'R',   /* gateway -> master: it serves */
+    GATEWAY_CONTROL_DRAIN = 'Q',   /* finish what is under way, then end */
+    GATEWAY_CONTROL_END = 'T',     /* end now */
+    GATEWAY_CONTROL_LOGS = 'L',    /* with new descriptors: error log, access log if there is one */
+    GATEWAY_CONTROL_SPAWNER = 'S', /* with a descriptor: the link to a new spawner */
+};
+
 struct gateway_setup {
     const struct conf *conf;
     uint32_t generation;
@@ -24,10 +42,10 @@ struct gateway_setup {
     const struct gateway_listener *listeners;
     unsigned n_listeners;
     int spawner_fd; /* SOCK_SEQPACKET to the spawner (spawner.h) */
-    /* SOCK_SEQPACKET to the master (fdpass.h): 'Q' drain, 'T' end now, 'L' + (error, access) new
-     * log descriptors, 'S' + a new spawner's end; end of file: the master is gone, end now.  The
-     * gateway sends 'R' once it is ready. */
-    int control_fd;
+    /* SOCK_SEQPACKET to the master (fdpass.h, enum gateway_control); end of file: the master is
+     * gone, end now. */
+    int control_fd; /* SOCK_SEQPACKET to the master: GATEWAY_CONTROL_*; EOF: the master is gone,
+                       end now */
 };
 
 /* In the forked gateway process, after privileges were dropped.  Returns its exit status. */
