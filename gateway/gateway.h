@@ -26,15 +26,6 @@ enum {
     GATEWAY_CONTROL_READY = 'R',   /* gateway -> master, once: the acceptor runs */
 };
 
-/* What goes over control_fd. */
-enum gateway_control {
-    GATEWAY_CONTROL_READY = 'R',   /* gateway -> master: it serves */
-    GATEWAY_CONTROL_DRAIN = 'Q',   /* finish what is under way, then end */
-    GATEWAY_CONTROL_END = 'T',     /* end now */
-    GATEWAY_CONTROL_LOGS = 'L',    /* with new descriptors: error log, access log if there is one */
-    GATEWAY_CONTROL_SPAWNER = 'S', /* with a descriptor: the link to a new spawner */
-};
-
 struct gateway_setup {
     const struct conf *conf;
     uint32_t generation;
