@@ -33,6 +33,15 @@ def pytest_configure(config):
     proc.become_subreaper()
 
 
+def pytest_collection_modifyitems(config, items):
+    """Heavy tests run where they are asked for: H2CGI_HEAVY=1, or -m with the word."""
+    if os.environ.get("H2CGI_HEAVY") or "heavy" in config.getoption("-m"):
+        return
+    heavy = [item for item in items if item.get_closest_marker("heavy")]
+    config.hook.pytest_deselected(items=heavy)
+    items[:] = [item for item in items if not item.get_closest_marker("heavy")]
+
+
 def make_place():
     """Short (socket paths have 107 bytes) and open to the gateway's user."""
     place = Path(tempfile.mkdtemp(prefix="h2cgi-", dir="/tmp"))
