@@ -45,6 +45,7 @@ objects = $(patsubst %.c,$(B)/obj/%.o,$(1))
 APPS := $(patsubst fcgi/apps/%.c,$(B)/apps/%,$(APP_MAIN))
 UNIT := $(patsubst tests/unit/%.c,$(B)/tests/%,$(UNIT_SRC))
 FUZZ := $(patsubst tests/fuzz/%.c,$(B)/fuzz/%,$(FUZZ_SRC))
+REPLAY := $(patsubst tests/fuzz/%.c,$(B)/replay/%,$(FUZZ_SRC))
 BENCH := $(patsubst tests/bench/%.c,$(B)/bench/%,$(wildcard tests/bench/*.c))
 PEERS := $(patsubst tests/peers/%.c,$(B)/peers/%,$(wildcard tests/peers/*.c))
 
@@ -58,7 +59,7 @@ all: $(B)/h2cgi $(B)/h2cgi-run apps
 apps: $(APPS)
 
 # What scripts/check runs.
-tests: all $(UNIT) $(PEERS)
+tests: all $(UNIT) $(REPLAY) $(PEERS)
 
 bench: all $(BENCH)
 
@@ -87,6 +88,11 @@ $(B)/fuzz/%: $(B)/obj/tests/fuzz/%.o $(B)/libh2cgi.a
 	@mkdir -p $(@D)
 	$(CC) $(subst fuzzer-no-link,fuzzer,$(ALL_LDFLAGS)) -o $@ $^ $(LIBS)
 
+# The same target over kept inputs, with any compiler.
+$(B)/replay/%: $(B)/obj/tests/fuzz/%.o $(B)/obj/tests/fuzz/replay.o $(B)/libh2cgi.a
+	@mkdir -p $(@D)
+	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIBS)
+
 $(B)/bench/%: $(B)/obj/tests/bench/%.o
 	@mkdir -p $(@D)
 	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIBS)
@@ -106,7 +112,7 @@ $(B)/flags: FORCE
 		echo '$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS)' >$@
 FORCE:
 
--include $(patsubst %.o,%.d,$(call objects,$(SRC) $(APP_SRC) $(UNIT_SRC) $(FUZZ_SRC)))
+-include $(patsubst %.o,%.d,$(call objects,$(SRC) $(APP_SRC) $(UNIT_SRC) $(wildcard tests/fuzz/*.c)))
 
 run:
 	scripts/deps build
@@ -124,7 +130,7 @@ lint:
 	+$(MAKE) B=build-lint/gcc CC=gcc WERROR=-Werror unit-objects
 	+$(MAKE) B=build-lint/clang CC=clang WERROR=-Werror unit-objects tidy format-check
 
-unit-objects: $(call objects,$(SRC) $(APP_SRC) $(UNIT_SRC))
+unit-objects: $(call objects,$(SRC) $(APP_SRC) $(UNIT_SRC) $(wildcard tests/fuzz/*.c))
 
 # A file is looked at again when its object was: the object knows the headers.
 tidy: $(patsubst %.c,$(B)/tidy/%,$(SRC) $(APP_SRC))
