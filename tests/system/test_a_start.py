@@ -68,11 +68,7 @@ def test_processes_and_threads(place, start):
 
 def test_threads_have_names(place, start):
     gateway = start(site(place))
-    pid = gateway.gateway_pid()
-    names = []
-    for task in os.listdir(f"/proc/{pid}/task"):
-        with open(f"/proc/{pid}/task/{task}/comm") as f:
-            names.append(f.read().strip())
+    names = proc.thread_names(gateway.gateway_pid())
     assert len(set(names)) >= 3, names
     assert any("worker" in name for name in names), names
     assert any("accept" in name for name in names), names

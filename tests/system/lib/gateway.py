@@ -118,8 +118,8 @@ class Gateway:
                 self.kill()
                 if left == 0 or "in use" not in self.log():
                     raise
+        self.first_gateway = proc.wait_until(self.gateway_pid, 10, "the gateway process")
         self.identities = self.tree()
-        self.first_gateway = self.gateway_pid()
 
     def launch(self):
         command = self.command or [BINARY, "run", "-c", self.ini]
@@ -230,11 +230,12 @@ class Gateway:
 
     def roles(self):
         """{'gateway': pid, 'spawner': pid}: of the master's children the gateway is the one
-        with threads."""
+        with an acceptor thread."""
         found = {}
         for pid in proc.children(self.pid):
             if proc.alive(pid):
-                found["gateway" if proc.n_threads(pid) > 1 else "spawner"] = pid
+                is_gateway = "acceptor" in proc.thread_names(pid)
+                found["gateway" if is_gateway else "spawner"] = pid
         return found
 
     def gateway_pid(self):

@@ -89,6 +89,16 @@ def n_threads(pid):
         return 0
 
 
+def thread_names(pid):
+    names = []
+    try:
+        for task in os.listdir(f"/proc/{pid}/task"):
+            names.append(Path(f"/proc/{pid}/task/{task}/comm").read_text().strip())
+    except (FileNotFoundError, ProcessLookupError):
+        pass
+    return names
+
+
 def descriptors(pid):
     """What each open descriptor points to, {number: target}."""
     found = {}
