@@ -1,7 +1,8 @@
 # Sourced by every checks.sh:   . "$(dirname "$0")/../lib.sh"; begin "$@"
 #
 #   get NAME PATH [curl arguments]   one request with the protocol of HALL_PROTO; then assert:
-#   status CODE | header NAME PREFIX | header_ends NAME SUFFIX | no_header NAME | body STRING | body_is STRING
+#   status CODE | header NAME PREFIX | header_ends NAME SUFFIX | no_header NAME
+#   body STRING | body_is STRING
 #   bytes N | same_as FILE
 #   finish                           prints "N passed, N failed" as the last line
 #
