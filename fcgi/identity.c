@@ -83,6 +83,16 @@ int identity_self(struct arena *a, struct identity *ret_id)
     return 0;
 }
 
+int identity_usual(struct arena *a, struct identity *ret_id)
+{
+    static const char *const names[] = {"www-data", "nobody"};
+    int err = ENOENT;
+
+    for (size_t i = 0; err && i < sizeof names / sizeof names[0]; i++)
+        err = identity_find(a, names[i], ret_id);
+    return err;
+}
+
 int identity_assume(const struct identity *id)
 {
     if (geteuid() != 0)

@@ -25,6 +25,9 @@ int identity_find(struct arena *a, const char *name, struct identity *ret_id);
  */
 int identity_self(struct arena *a, struct identity *ret_id);
 
+/* Whom root's servers usually run as: www-data, or nobody where there is none. */
+int identity_usual(struct arena *a, struct identity *ret_id);
+
 /* Groups, then group, then user, real, effective and saved.  Nothing to do for who already runs
  * under that user without being root.  Async-signal-safe. */
 int identity_assume(const struct identity *id);

@@ -18,7 +18,7 @@ struct gateway_listener {
 };
 
 /* What is said over control_fd, one byte a message, descriptors as SCM_RIGHTS (fdpass.h). */
-enum {
+enum gateway_control {
     GATEWAY_CONTROL_DRAIN = 'Q', /* master -> gateway */
     GATEWAY_CONTROL_END = 'T',   /* master -> gateway: at once */
     GATEWAY_CONTROL_LOGS = 'L',  /* master -> gateway: + error log, access log: reopened ones */
@@ -35,8 +35,7 @@ struct gateway_setup {
     int spawner_fd; /* SOCK_SEQPACKET to the spawner (spawner.h) */
     /* SOCK_SEQPACKET to the master (fdpass.h, enum gateway_control); end of file: the master is
      * gone, end now. */
-    int control_fd; /* SOCK_SEQPACKET to the master: GATEWAY_CONTROL_*; EOF: the master is gone,
-                       end now */
+    int control_fd;
 };
 
 /* In the forked gateway process, after privileges were dropped.  Returns its exit status. */
