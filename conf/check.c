@@ -259,8 +259,10 @@ void conf_check(struct load *l)
 {
     struct names addresses = {0}, hosts = {0}, patterns = {0};
 
-    check_any(l, SCHEMA_LISTEN, "nothing to listen on");
-    check_any(l, SCHEMA_SITE, "nothing to serve");
+    if (!l->unread) {
+        check_any(l, SCHEMA_LISTEN, "nothing to listen on");
+        check_any(l, SCHEMA_SITE, "nothing to serve");
+    }
     for (size_t i = 0; i < l->n_sections; i++) {
         const struct section *s = &l->sections[i];
         if (s->broken)

@@ -105,10 +105,11 @@ void nearest_try(struct nearest *n, struct slice word)
 {
     size_t apart = word.n > n->given.n ? word.n - n->given.n : n->given.n - word.n;
 
-    if (apart >= n->distance || word.n > NEAREST_WORD_MAX || n->given.n > NEAREST_WORD_MAX)
+    if (apart > n->distance || word.n > NEAREST_WORD_MAX || n->given.n > NEAREST_WORD_MAX)
         return;
     unsigned d = distance(n->given, word);
-    if (d < n->distance) {
+    /* Of two equally near words the one that was begun: "of" is "off" and not "on". */
+    if (d < n->distance || (d == n->distance && n->best.p && slice_starts(word, n->given))) {
         n->distance = d;
         n->best = word;
     }

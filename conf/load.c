@@ -402,11 +402,13 @@ void load_file(struct load *l, const char *path)
     /* Files that an include names are put at the end of the list, and read in turn. */
     for (size_t i = 0; i < l->n_files; i++) {
         struct buf text = {0};
-        if (read_all(l->files[i], &text) < 0)
+        if (read_all(l->files[i], &text) == 0) {
+            read_text(l, (unsigned)i, buf_slice(&text));
+        } else {
             complain(&l->bad, (struct place){(unsigned)i, 1}, "cannot be read: %s",
                      strerror(errno));
-        else
-            read_text(l, (unsigned)i, buf_slice(&text));
+            l->unread = true;
+        }
         buf_fini(&text);
     }
 }

@@ -45,6 +45,7 @@ struct load {
     struct names paths;                  /* real paths of the files, to indices into files */
     const char **files;
     size_t n_files, cap_files;
+    bool unread;    /* a file could not be read: what is missing may be in it */
     bool in_memory; /* from load_text: there is no folder that an include is relative to */
 };
 
