@@ -82,7 +82,7 @@ class Server:
 
     def prepare(self):
         os.chmod(self.place, 0o755)
-        for name in ("run", "spool", "empty"):
+        for name in ("run", "spool", "empty", "helpers"):
             os.mkdir(f"{self.place}/{name}")
         for name in ("hello", "download", "cgi_hello"):
             shutil.copy(f"{ROOT}/build/apps/{name}", self.place)
@@ -95,9 +95,8 @@ class Server:
         with open(self.names["CONFIG"], "w") as f:
             f.write(text)
         if os.geteuid() == 0:
-            for folder, _, files in os.walk(self.place):
-                for name in (folder, *(os.path.join(folder, n) for n in files)):
-                    shutil.chown(name, USER)
+            for name in ("spool", "helpers"):
+                shutil.chown(f"{self.place}/{name}", USER)
 
     def start(self, group, command, stdin=subprocess.DEVNULL):
         command = [fill(word, self.names) for word in command]

@@ -43,7 +43,7 @@ PEERS = {
         title="nginx", config="nginx.conf",
         command=("nginx", "-p", "@PLACE@", "-e", "@PLACE@/nginx-error.log", "-c", "@CONFIG@"),
         version=("nginx", "-v"),
-        helpers=(("fcgiwrap", "-c", "8", "-s", "unix:@PLACE@/fcgiwrap.sock"),),
+        helpers=(("fcgiwrap", "-c", "8", "-s", "unix:@PLACE@/helpers/fcgiwrap.sock"),),
         log_on="@PLACE@/access.log combined buffer=64k flush=1s"),
 }
 DEFAULT_PEERS = ("h2cgi", "nginx")
