@@ -23,12 +23,13 @@ void complain(struct complaints *c, struct place place, const char *fmt, ...)
     int n = vsnprintf(text, sizeof(text), fmt, ap);
     va_end(ap);
     struct complaint *list = arena_grow(c->arena, c->list, c->n, &c->cap, sizeof(*list));
+    if (list)
+        c->list = list;
     struct slice copy = arena_dup(c->arena, slice_str(n < 0 ? fmt : text));
     if (!list || !copy.p) {
         complain_no_memory(c);
         return;
     }
-    c->list = list;
     c->list[c->n] = (struct complaint){place, c->n, copy.p};
     c->n++;
 }

@@ -52,6 +52,8 @@ static struct section *section_new(struct load *l, enum schema_section kind, str
                                           &l->cap_sections, sizeof(*sections));
     struct section s = {.kind = kind, .name = "", .place = place};
 
+    if (sections)
+        l->sections = sections;
     schema_keys(&n_keys);
     s.given = arena_zalloc(&l->scratch, n_keys * sizeof(*s.given));
     s.item = arena_zalloc(&l->scratch, schema_kind(kind)->size);
@@ -59,9 +61,8 @@ static struct section *section_new(struct load *l, enum schema_section kind, str
         complain_no_memory(&l->bad);
         return NULL;
     }
-    l->sections = sections;
-    sections[l->n_sections] = s;
-    return &sections[l->n_sections++];
+    l->sections[l->n_sections] = s;
+    return &l->sections[l->n_sections++];
 }
 
 /* Names become names of sockets and words of other keys. */
@@ -183,13 +184,14 @@ static void file_add(struct load *l, const char *path, struct place from)
     struct slice name = arena_dup(&l->conf->arena, slice_str(path));
     const char **files =
         arena_grow(&l->scratch, l->files, l->n_files, &l->cap_files, sizeof(*files));
+    if (files)
+        l->files = files;
     int known = key.p && name.p && files ? names_add(&l->paths, &l->scratch, key, l->n_files)
                                          : GW_ENO_MEMORY;
     if (known < 0) {
         complain_no_memory(&l->bad);
         return;
     }
-    l->files = files;
     if (known) {
         complain(&l->bad, from, "%s is read already: includes may not loop or overlap", path);
         return;
@@ -198,7 +200,7 @@ static void file_add(struct load *l, const char *path, struct place from)
         complain(&l->bad, from, "more than %d files", LOAD_FILES_MAX);
         return;
     }
-    files[l->n_files++] = name.p;
+    l->files[l->n_files++] = name.p;
 }
 
 static void include_glob(struct load *l, const char *pattern, struct place from)
