@@ -1,0 +1,245 @@
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <cmocka.h>
+
+#include "../../gateway/files_cond.h"
+
+#define TAG "\"abc\""
+#define BEFORE "Sun, 06 Nov 1994 08:49:36 GMT"
+#define EXACT "Sun, 06 Nov 1994 08:49:37 GMT"
+#define AFTER "Sun, 06 Nov 1994 08:49:38 GMT"
+
+static const struct validators file = {{TAG, 5}, 784111777, 1795392000};
+
+enum { FIELDS_MAX = 4 };
+struct fields {
+    struct field f[FIELDS_MAX];
+    size_t n;
+};
+
+static struct fields fields_of(const char *const pairs[2 * FIELDS_MAX])
+{
+    struct fields out = {.n = 0};
+
+    for (size_t i = 0; i < FIELDS_MAX && pairs[2 * i]; i++)
+        out.f[out.n++] = (struct field){slice_str(pairs[2 * i]), slice_str(pairs[2 * i + 1])};
+    return out;
+}
+
+struct cond_row {
+    const char *pairs[2 * FIELDS_MAX];
+    enum cond want;
+};
+
+static const struct cond_row conds[] = {
+    {{NULL}, COND_SEND},
+    /* RFC 9110 13.1.1 If-Match, strong comparison */
+    {{"If-Match", TAG}, COND_SEND},
+    {{"if-match", TAG}, COND_SEND},
+    {{"If-Match", "*"}, COND_SEND},
+    {{"If-Match", "\"x\", " TAG}, COND_SEND},
+    {{"If-Match", "\"x\"," TAG ",\"y\""}, COND_SEND},
+    {{"If-Match", "\"x\"", "If-Match", TAG}, COND_SEND},
+    {{"If-Match", TAG, "If-Match", "\"x\""}, COND_SEND},
+    {{"If-Match", "\"x\""}, COND_FAILED},
+    {{"If-Match", "W/" TAG}, COND_FAILED},
+    {{"If-Match", "abc"}, COND_FAILED},
+    {{"If-Match", ""}, COND_FAILED},
+    {{"If-Match", "\"ab\""}, COND_FAILED},
+    {{"If-Match", "\"abcd\""}, COND_FAILED},
+    {{"If-Match", "\"ABC\""}, COND_FAILED},
+    {{"If-Match", "\"abc"}, COND_FAILED},
+    /* 8.8.3: commas and spaces belong to a tag */
+    {{"If-Match", "\"x,y\", " TAG}, COND_SEND},
+    {{"If-Match", "\"," TAG ",\""}, COND_FAILED},
+    {{"If-Match", ", ,\t" TAG}, COND_SEND},
+    /* 13.1.2 If-None-Match, weak comparison */
+    {{"If-None-Match", TAG}, COND_NOT_MODIFIED},
+    {{"If-None-Match", "W/" TAG}, COND_NOT_MODIFIED},
+    {{"If-None-Match", "*"}, COND_NOT_MODIFIED},
+    {{"If-None-Match", "W/\"x\", W/" TAG}, COND_NOT_MODIFIED},
+    {{"If-None-Match", "\"x\"", "If-None-Match", TAG}, COND_NOT_MODIFIED},
+    {{"If-None-Match", "\"x\""}, COND_SEND},
+    {{"If-None-Match", "w/" TAG}, COND_SEND},
+    {{"If-None-Match", "garbage " TAG}, COND_SEND},
+    {{"If-None-Match", ""}, COND_SEND},
+    /* 13.1.3 If-Modified-Since */
+    {{"If-Modified-Since", EXACT}, COND_NOT_MODIFIED},
+    {{"If-Modified-Since", AFTER}, COND_NOT_MODIFIED},
+    {{"If-Modified-Since", BEFORE}, COND_SEND},
+    {{"If-Modified-Since", "Sunday, 06-Nov-94 08:49:37 GMT"}, COND_NOT_MODIFIED},
+    {{"If-Modified-Since", "Sun Nov  6 08:49:37 1994"}, COND_NOT_MODIFIED},
+    {{"If-Modified-Since", "not a date"}, COND_SEND},
+    {{"If-Modified-Since", AFTER, "If-Modified-Since", AFTER}, COND_SEND},
+    /* 13.1.3: ignored when there is If-None-Match */
+    {{"If-None-Match", "\"x\"", "If-Modified-Since", AFTER}, COND_SEND},
+    {{"If-None-Match", TAG, "If-Modified-Since", BEFORE}, COND_NOT_MODIFIED},
+    /* 13.1.4 If-Unmodified-Since */
+    {{"If-Unmodified-Since", EXACT}, COND_SEND},
+    {{"If-Unmodified-Since", AFTER}, COND_SEND},
+    {{"If-Unmodified-Since", BEFORE}, COND_FAILED},
+    {{"If-Unmodified-Since", "not a date"}, COND_SEND},
+    /* 13.1.4: ignored when there is If-Match */
+    {{"If-Match", TAG, "If-Unmodified-Since", BEFORE}, COND_SEND},
+    {{"If-Match", "\"x\"", "If-Unmodified-Since", AFTER}, COND_FAILED},
+    /* 13.2.2: the order */
+    {{"If-Match", "\"x\"", "If-None-Match", TAG}, COND_FAILED},
+    {{"If-Match", TAG, "If-None-Match", TAG}, COND_NOT_MODIFIED},
+    {{"If-Unmodified-Since", BEFORE, "If-None-Match", TAG}, COND_FAILED},
+    {{"If-Unmodified-Since", AFTER, "If-Modified-Since", AFTER}, COND_NOT_MODIFIED},
+};
+
+static void preconditions(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < sizeof(conds) / sizeof(conds[0]); i++) {
+        struct fields f = fields_of(conds[i].pairs);
+        enum cond got = cond_check(f.f, f.n, &file);
+        if (got != conds[i].want)
+            fail_msg("row %zu (%s: %s): %d", i, conds[i].pairs[0], conds[i].pairs[1], (int)got);
+    }
+}
+
+struct range_row {
+    const char *value;
+    int64_t size;
+    enum range_kind want;
+    int64_t first, n;
+};
+
+static const struct range_row ranges[] = {
+    /* RFC 9110 14.1.2 */
+    {"bytes=0-499", 10000, RANGE_PART, 0, 500},
+    {"bytes=500-999", 10000, RANGE_PART, 500, 500},
+    {"bytes=-500", 10000, RANGE_PART, 9500, 500},
+    {"bytes=9500-", 10000, RANGE_PART, 9500, 500},
+    {"bytes=0-0", 10000, RANGE_PART, 0, 1},
+    {"bytes=-1", 10000, RANGE_PART, 9999, 1},
+    {"bytes=0-", 10000, RANGE_PART, 0, 10000},
+    {"bytes=9999-9999", 10000, RANGE_PART, 9999, 1},
+    {"bytes=0-9999", 10000, RANGE_PART, 0, 10000},
+    {"bytes=0-10000", 10000, RANGE_PART, 0, 10000},
+    {"bytes=9999-20000", 10000, RANGE_PART, 9999, 1},
+    {"bytes=-10000", 10000, RANGE_PART, 0, 10000},
+    {"bytes=-10001", 10000, RANGE_PART, 0, 10000},
+    {"BYTES=0-0", 10000, RANGE_PART, 0, 1},
+    {"bytes= 0-0", 10000, RANGE_PART, 0, 1},
+    {"bytes=0-0,", 10000, RANGE_PART, 0, 1},
+    {"bytes=,0-0", 10000, RANGE_PART, 0, 1},
+    {"bytes=00-01", 10000, RANGE_PART, 0, 2},
+    /* beyond any file: as far as there is one */
+    {"bytes=0-9223372036854775807", 10, RANGE_PART, 0, 10},
+    {"bytes=0-9223372036854775808", 10, RANGE_PART, 0, 10},
+    {"bytes=0-99999999999999999999999", 10, RANGE_PART, 0, 10},
+    {"bytes=-99999999999999999999999", 10, RANGE_PART, 0, 10},
+    {"bytes=9223372036854775806-", INT64_MAX, RANGE_PART, INT64_MAX - 1, 1},
+    /* 15.5.17 */
+    {"bytes=10000-", 10000, RANGE_UNSATISFIABLE, 0, 0},
+    {"bytes=10000-10001", 10000, RANGE_UNSATISFIABLE, 0, 0},
+    {"bytes=99999999999999999999999-", 10000, RANGE_UNSATISFIABLE, 0, 0},
+    {"bytes=-0", 10000, RANGE_UNSATISFIABLE, 0, 0},
+    {"bytes=0-", 0, RANGE_UNSATISFIABLE, 0, 0},
+    {"bytes=0-0", 0, RANGE_UNSATISFIABLE, 0, 0},
+    {"bytes=-0", 0, RANGE_UNSATISFIABLE, 0, 0},
+    {"bytes=-5", 0, RANGE_WHOLE, 0, 0},
+    /* 14.2: what is not understood is ignored */
+    {"bytes=1-0", 10000, RANGE_WHOLE, 0, 0},
+    {"bytes=-", 10000, RANGE_WHOLE, 0, 0},
+    {"bytes=", 10000, RANGE_WHOLE, 0, 0},
+    {"bytes=,", 10000, RANGE_WHOLE, 0, 0},
+    {"bytes", 10000, RANGE_WHOLE, 0, 0},
+    {"", 10000, RANGE_WHOLE, 0, 0},
+    {"=0-1", 10000, RANGE_WHOLE, 0, 0},
+    {"bytes=a-1", 10000, RANGE_WHOLE, 0, 0},
+    {"bytes=0-b", 10000, RANGE_WHOLE, 0, 0},
+    {"bytes=0x1-2", 10000, RANGE_WHOLE, 0, 0},
+    {"bytes=+1-2", 10000, RANGE_WHOLE, 0, 0},
+    {"bytes=1 -2", 10000, RANGE_WHOLE, 0, 0},
+    {"bytes=--1", 10000, RANGE_WHOLE, 0, 0},
+    {"bytes=1-2-3", 10000, RANGE_WHOLE, 0, 0},
+    {"bytes=5", 10000, RANGE_WHOLE, 0, 0},
+    {"bytes 0-1", 10000, RANGE_WHOLE, 0, 0},
+    {"seconds=0-1", 10000, RANGE_WHOLE, 0, 0},
+    {"byte=0-1", 10000, RANGE_WHOLE, 0, 0},
+    /* several: the whole */
+    {"bytes=0-1,3-4", 10000, RANGE_WHOLE, 0, 0},
+    {"bytes=0-1, 20000-", 10000, RANGE_WHOLE, 0, 0},
+};
+
+static void range_table(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < sizeof(ranges) / sizeof(ranges[0]); i++) {
+        const struct range_row *row = &ranges[i];
+        struct range r = {0, 0};
+        enum range_kind got = range_parse(slice_str(row->value), row->size, &r);
+        if (got != row->want || r.first != row->first || r.n != row->n)
+            fail_msg("%s of %lld: %d, %lld+%lld", row->value, (long long)row->size, (int)got,
+                     (long long)r.first, (long long)r.n);
+    }
+}
+
+struct if_range_row {
+    const char *pairs[2 * FIELDS_MAX];
+    enum range_kind want;
+};
+
+static const struct if_range_row if_ranges[] = {
+    {{NULL}, RANGE_WHOLE},
+    {{"Range", "bytes=0-1"}, RANGE_PART},
+    {{"Range", "bytes=0-1", "Range", "bytes=0-1"}, RANGE_WHOLE},
+    /* RFC 9110 13.1.5 */
+    {{"Range", "bytes=0-1", "If-Range", TAG}, RANGE_PART},
+    {{"Range", "bytes=0-1", "If-Range", "\"x\""}, RANGE_WHOLE},
+    {{"Range", "bytes=0-1", "If-Range", "W/" TAG}, RANGE_WHOLE},
+    {{"Range", "bytes=0-1", "If-Range", TAG ", " TAG}, RANGE_WHOLE},
+    {{"Range", "bytes=0-1", "If-Range", "*"}, RANGE_WHOLE},
+    {{"Range", "bytes=0-1", "If-Range", EXACT}, RANGE_PART},
+    {{"Range", "bytes=0-1", "If-Range", AFTER}, RANGE_WHOLE},
+    {{"Range", "bytes=0-1", "If-Range", BEFORE}, RANGE_WHOLE},
+    {{"Range", "bytes=0-1", "If-Range", "not a date"}, RANGE_WHOLE},
+    {{"Range", "bytes=0-1", "If-Range", ""}, RANGE_WHOLE},
+    {{"Range", "bytes=0-1", "If-Range", TAG, "If-Range", TAG}, RANGE_WHOLE},
+    {{"Range", "bytes=100-", "If-Range", TAG}, RANGE_UNSATISFIABLE},
+    {{"Range", "bytes=100-", "If-Range", "\"x\""}, RANGE_WHOLE},
+    {{"If-Range", TAG}, RANGE_WHOLE},
+};
+
+static void if_range(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < sizeof(if_ranges) / sizeof(if_ranges[0]); i++) {
+        struct fields f = fields_of(if_ranges[i].pairs);
+        struct range r;
+        enum range_kind got = range_check(f.f, f.n, &file, 100, &r);
+        if (got != if_ranges[i].want)
+            fail_msg("row %zu: %d", i, (int)got);
+    }
+}
+
+/* 8.8.2.2: within the second of the change the date does not tell two versions apart. */
+static void fresh_date_is_weak(void **state)
+{
+    static const char *const pairs[2 * FIELDS_MAX] = {"Range", "bytes=0-1", "If-Range", EXACT};
+    struct fields f = fields_of(pairs);
+    struct validators fresh = file;
+    struct range r;
+
+    (void)state;
+    fresh.now = fresh.mtime;
+    assert_int_equal(range_check(f.f, f.n, &fresh, 100, &r), RANGE_WHOLE);
+    fresh.now = fresh.mtime + 1;
+    assert_int_equal(range_check(f.f, f.n, &fresh, 100, &r), RANGE_PART);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(preconditions),
+        cmocka_unit_test(range_table),
+        cmocka_unit_test(if_range),
+        cmocka_unit_test(fresh_date_is_weak),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
