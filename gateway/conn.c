@@ -121,6 +121,7 @@ static void conn_free_if_returned(struct conn *c)
     lock_drop(&c->mu);
     if (held)
         return; /* the holder's message brings us here again */
+    loop_undefer(c->loop, &c->flush);
     if (c->proto)
         c->proto->close(c);
     tls_free(c->tls);

@@ -73,7 +73,7 @@ static void out_pump(struct forward *f)
         }
         chain_fini(&step);
         if (buffered < 0)
-            return; /* aborted: closed() follows */
+            return; /* aborted, and closed() was called */
     }
     if (spool_err(f->out_spool)) {
         forward_fail(f, spool_err(f->out_spool));
@@ -201,10 +201,8 @@ void forward_stdout(void *arg, const uint8_t *p, size_t n)
         if (used == 0)
             return;
         int rc = used < 0 ? (int)used : out_head(f);
-        if (f->s->finished || f->s->over) {
-            forward_release(f);
-            return;
-        }
+        if (f->s->finished || f->s->over)
+            return; /* the stream was aborted, and closed() was called */
         if (rc < 0) {
             forward_fail(f, rc);
             return;

@@ -13,11 +13,11 @@ struct loop {
     int epoll_fd;                /* I */
     struct loop_source wake;     /* I  eventfd */
     pthread_t owner;             /* I  set by loop_run */
-    bool running;                /* o */
     uint64_t now_ms;             /* o */
     struct wheel wheel;          /* o */
     struct loop_task *tasks;     /* o  end-of-turn list, in order */
     struct loop_task **tasks_end; /* o */
+    struct loop_task *running;    /* o  those of this turn that have not run yet */
     struct epoll_event batch[LOOP_BATCH]; /* o */
     int n_batch;                 /* o */
     void *user;                  /* I */
@@ -174,6 +174,25 @@ void loop_defer(struct loop *l, struct loop_task *task)
     l->tasks_end = &task->next;
 }
 
+void loop_undefer(struct loop *l, struct loop_task *task)
+{
+    if (!task->queued)
+        return;
+    task->queued = false;
+    for (struct loop_task **at = &l->running; *at; at = &(*at)->next) {
+        if (*at == task) {
+            *at = task->next;
+            return;
+        }
+    }
+    struct loop_task **at = &l->tasks;
+    while (*at != task)
+        at = &(*at)->next;
+    *at = task->next;
+    if (!*at)
+        l->tasks_end = at;
+}
+
 void timer_set(struct loop *l, struct timer *t, uint64_t ms)
 {
     wheel_set(&l->wheel, t, l->now_ms + ms);
@@ -196,16 +215,15 @@ static void loop_run_messages(struct loop *l)
 
 static void loop_run_tasks(struct loop *l)
 {
-    struct loop_task *list = l->tasks;
-
     /* Tasks deferred by these tasks wait for the next turn, so that no connection gets two goes in one. */
+    l->running = l->tasks;
     l->tasks = NULL;
     l->tasks_end = &l->tasks;
-    while (list) {
-        struct loop_task *task = list;
-        list = task->next; /* fn may free the task */
+    while (l->running) {
+        struct loop_task *task = l->running;
+        l->running = task->next;
         task->queued = false;
-        task->fn(l, task);
+        task->fn(l, task); /* may free the task */
     }
 }
 

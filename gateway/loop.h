@@ -65,6 +65,7 @@ void loop_del_foreign(struct loop *l, struct loop_source *src);
 
 void loop_post(struct loop *l, struct loop_msg *msg); /* any thread */
 void loop_defer(struct loop *l, struct loop_task *task);
+void loop_undefer(struct loop *l, struct loop_task *task); /* its owner goes away */
 
 /* t->fn runs in the turn after ms have passed, up to 16 ms late (timer.h). */
 void timer_set(struct loop *l, struct timer *t, uint64_t ms);

@@ -124,11 +124,15 @@ static int fields_clean(struct arena *a, struct response *r)
     return 0;
 }
 
-/* Give up: nobody hears of s any more but the protocol, which ends it. */
+/* Give up: nobody hears of s any more but the protocol, which ends it.  A handler is told by closed(). */
 static void stream_abort(struct stream *s, int err)
 {
+    const struct handler *h = s->handler;
+
     s->handler = NULL;
     s->finished = true;
+    if (h && h->closed)
+        h->closed(s, err);
     if (!s->err)
         s->err = err;
     if (s->over)
