@@ -1,0 +1,292 @@
+/* How bodies flow over HTTP/1.1, and how its connections end. */
+#include "http1_world.h"
+
+/* ---- bodies of some size ---- */
+
+/* Undo the chunks in t.out behind its head; the data's length, each byte an 'x'. */
+static size_t count_chunks(unsigned *ret_n)
+{
+    char *at = strstr(t.out, "\r\n\r\n") + 4;
+    size_t total = 0;
+
+    for (*ret_n = 0;; (*ret_n)++) {
+        size_t size = strtoul(at, &at, 16);
+        assert_memory_equal(at, "\r\n", 2);
+        for (size_t i = 0; i < size; i++)
+            assert_int_equal(at[2 + i], 'x');
+        at += 2 + size;
+        assert_memory_equal(at, "\r\n", 2);
+        at += 2;
+        total += size;
+        if (size == 0)
+            break;
+    }
+    assert_ptr_equal(at, t.out + t.n_out);
+    return total;
+}
+
+static void long_responses_flow(void **state)
+{
+    unsigned n;
+
+    (void)state;
+    for (size_t cap = 600; cap <= 64 * 1024; cap = cap * 2 + 1) {
+        begin();
+        t.cap = cap;
+        say(GET("/slow"));
+        t.out[t.n_out] = '\0';
+        assert_int_equal(count_chunks(&n), SLOW_BODY);
+        /* One chunk per piece handed over, however small the parts it was made of. */
+        assert_in_range(n, SLOW_BODY / cap, SLOW_BODY / (cap - 300) + 5);
+        assert_int_equal(t.n_closed, 1);
+        end();
+    }
+}
+
+static void uploads_pause_the_socket(void **state)
+{
+    char part[16 * 1024];
+
+    (void)state;
+    memset(part, 'u', sizeof(part));
+    begin();
+    say("POST /hold HTTP/1.1\r\n" HOST "Content-Length: 10000000\r\n\r\n");
+    for (int i = 0; i < 4; i++)
+        input(part, sizeof(part));
+    assert_false(t.paused); /* at the mark, not over it */
+    input(part, 1);
+    assert_true(t.paused);
+    assert_int_equal(t.held->in_total, STREAM_IN_HIGH + 1);
+    chain_drop(&t.held->in, 1);
+    stream_consumed(t.held, 1);
+    assert_false(t.paused);
+    input(part, 1);
+    assert_true(t.paused);
+    stream_error(t.held, GW_EFORBIDDEN); /* nobody wants the rest: read on to say so */
+    assert_false(t.paused);
+    flush();
+    expect_out("{403}", "upload");
+    assert_true(t.ended && t.lingers);
+    end();
+}
+
+static void early_requests_pause_the_socket(void **state)
+{
+    unsigned n = 0;
+
+    (void)state;
+    begin();
+    say(GET("/hold"));
+    while (!t.paused && n < 10000) {
+        say(GET("/hello"));
+        n++;
+    }
+    assert_in_range(n, 64 * 1024 / strlen(GET("/hello")),
+                    64 * 1024 / strlen(GET("/hello")) + 1);
+    run_hello(t.held);
+    flush();
+    assert_false(t.paused);
+    assert_int_equal(t.n_closed, n + 1);
+    assert_false(t.ended);
+    end();
+}
+
+/* Head and answer while the body still comes: neither waits for the other. */
+static void full_duplex(void **state)
+{
+    (void)state;
+    begin();
+    say("POST /duplex HTTP/1.1\r\n" HOST "Transfer-Encoding: chunked\r\n\r\n");
+    expect_out("HTTP/1.1 200 OK\r\n" COMMON CHUNKED "\r\n", "head");
+    say("2\r\nab\r\n");
+    expect_out("2\r\nab\r\n", "first");
+    say("1\r\nc\r\n1\r\nd\r\n0\r\n\r\n" GET("/hello"));
+    expect_out("2\r\ncd\r\n0\r\n\r\n" HELLO, "rest");
+    end();
+    /* broken in the middle: the client sees it cut off */
+    begin();
+    say("POST /duplex HTTP/1.1\r\n" HOST "Transfer-Encoding: chunked\r\n\r\n");
+    say("2\r\nab\r\n");
+    say("x");
+    expect_out("HTTP/1.1 200 OK\r\n" COMMON CHUNKED "\r\n2\r\nab\r\n", "broken");
+    assert_true(t.ended && !t.lingers);
+    assert_int_equal(t.end_err, GW_EBODY_SYNTAX);
+    assert_int_equal(t.n_closed, 1);
+    assert_int_equal(t.close_err, GW_EBODY_SYNTAX);
+    end();
+}
+
+static void broken_bodies_let_the_handler_go(void **state)
+{
+    (void)state;
+    begin();
+    say("POST /hold HTTP/1.1\r\n" HOST "Transfer-Encoding: chunked\r\n\r\nx");
+    assert_null(t.held);
+    expect_out("{400}", "");
+    assert_true(t.ended && t.lingers);
+    end();
+}
+
+/* ---- endings ---- */
+
+static void half_closed_clients_are_answered(void **state)
+{
+    (void)state;
+    begin();
+    say(GET("/hold") GET("/hello"));
+    assert_int_equal(http1_proto.input_eof(&t.c), 0);
+    assert_false(t.ended);
+    run_hello(t.held);
+    flush();
+    expect_out(HELLO HELLO, "eof");
+    assert_true(t.ended && !t.lingers);
+    end();
+    /* behind the last whole request: half of one */
+    begin();
+    say(GET("/hold") "GET /he");
+    assert_int_equal(http1_proto.input_eof(&t.c), 0);
+    run_hello(t.held);
+    flush();
+    expect_out(HELLO, "eof");
+    assert_true(t.ended && !t.lingers);
+    end();
+    /* a request that will never be whole */
+    begin();
+    say("POST /hold HTTP/1.1\r\n" HOST "Content-Length: 5\r\n\r\nhe");
+    assert_true(http1_proto.input_eof(&t.c) < 0);
+    end();
+    begin();
+    say("GET /hello HT");
+    assert_int_equal(http1_proto.input_eof(&t.c), 0);
+    assert_true(t.ended && t.n_out == 0 && t.end_err == 0);
+    end();
+    begin();
+    assert_int_equal(http1_proto.input_eof(&t.c), 0);
+    assert_true(t.ended && !t.lingers);
+    end();
+}
+
+static bool done(void)
+{
+    lock_take(&t.c.mu);
+    bool is = http1_proto.done(&t.c);
+    lock_drop(&t.c.mu);
+    return is;
+}
+
+static void draining_says_close(void **state)
+{
+    (void)state;
+    begin();
+    say(GET("/hold") GET("/hello"));
+    assert_false(done());
+    t.draining = true;
+    http1_proto.shutdown(&t.c, 0);
+    assert_false(t.ended);
+    run_hello(t.held);
+    flush();
+    expect_out("{200}" CLOSE "\r\nhello", "drain");
+    assert_true(t.ended && t.lingers && done()); /* the second one has to be asked again */
+    end();
+    /* idle */
+    begin();
+    say(GET("/hello"));
+    t.n_out = 0;
+    http1_proto.shutdown(&t.c, 0);
+    assert_true(t.ended && !t.lingers && done());
+    end();
+    /* half a head is still waited for */
+    begin();
+    say("GET /hello HT");
+    http1_proto.shutdown(&t.c, 0);
+    assert_false(t.ended || done());
+    say("TP/1.1\r\n" HOST "\r\n");
+    expect_out("{200}" CLOSE "\r\nhello", "drain");
+    assert_true(t.ended && t.lingers);
+    end();
+    /* draining begins when the head is out: nothing says so, and it closes all the same */
+    begin();
+    say("POST /duplex HTTP/1.1\r\n" HOST "Content-Length: 2\r\n\r\na");
+    t.draining = true;
+    say("b");
+    expect_out("HTTP/1.1 200 OK\r\n" COMMON CHUNKED "\r\n1\r\na\r\n1\r\nb\r\n0\r\n\r\n",
+               "drain");
+    assert_true(t.ended && t.lingers);
+    end();
+}
+
+static void late_heads_are_told(void **state)
+{
+    (void)state;
+    begin();
+    say("GET /hello HTTP/1.1\r\nHo");
+    assert_int_equal(t.c.head_since_ms, 1000);
+    http1_proto.shutdown(&t.c, GW_EREQ_TIME);
+    flush();
+    expect_out("{408}", "late");
+    assert_true(t.ended && t.lingers);
+    end();
+    /* a lone empty line is no head: nothing to tell */
+    begin();
+    say("\r\n");
+    assert_int_equal(t.c.head_since_ms, 0);
+    http1_proto.shutdown(&t.c, GW_EREQ_TIME);
+    flush();
+    expect_out("", "silent");
+    assert_true(t.ended);
+    end();
+}
+
+static void the_head_timer_runs_behind_a_response(void **state)
+{
+    (void)state;
+    begin();
+    say(GET("/hold") "GET /hel");
+    assert_int_equal(t.c.head_since_ms, 0);
+    run_hello(t.held);
+    flush();
+    assert_int_equal(t.c.head_since_ms, 1000);
+    assert_false(done());
+    say("lo HTTP/1.1\r\n" HOST "\r\n");
+    expect_out(HELLO HELLO, "");
+    assert_int_equal(t.c.head_since_ms, 0);
+    assert_true(done());
+    end();
+}
+
+static void limits_of_a_head(void **state)
+{
+    char head[16 * 1024];
+
+    (void)state;
+    begin();
+    memset(head, 'a', sizeof(head));
+    memcpy(head, "GET /", 5);
+    input(head, 5000);
+    expect_out("{414}", "target over head_limit");
+    assert_true(t.ended && t.lingers);
+    end();
+    begin();
+    say("GET / HTTP/1.1\r\n" HOST "A: ");
+    for (int i = 0; i < 5000; i++)
+        say("b");
+    expect_out("{431}", "head over head_limit");
+    end();
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(long_responses_flow),
+        cmocka_unit_test(uploads_pause_the_socket),
+        cmocka_unit_test(early_requests_pause_the_socket),
+        cmocka_unit_test(full_duplex),
+        cmocka_unit_test(broken_bodies_let_the_handler_go),
+        cmocka_unit_test(half_closed_clients_are_answered),
+        cmocka_unit_test(draining_says_close),
+        cmocka_unit_test(late_heads_are_told),
+        cmocka_unit_test(the_head_timer_runs_behind_a_response),
+        cmocka_unit_test(limits_of_a_head),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
