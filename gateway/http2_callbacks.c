@@ -1,0 +1,377 @@
+/*
+ * What the library calls while it reads and writes.  All of it runs under the connection's
+ * lock: memory work and notes only (see http2_session.h).
+ */
+#include "http2_session.h"
+
+#include <stdlib.h>
+
+#include "stream.h"
+
+enum {
+    CONTINUATIONS_MAX = 32, /* of one header block; the library's 8 counts partial reads too */
+    SETTINGS_MAX = 32,      /* entries of one frame; RFC 9113 knows eight settings */
+    SEND_BLOCK_MAX = 256 * 1024, /* of a response's head: more than applications may send */
+};
+
+const uint8_t h2_drain_ping[8] = {'h', '2', 'c', 'g', 'i', ' ', 'o', 'k'};
+
+struct stream *h2_find_locked(struct http2 *h, int32_t id)
+{
+    lock_assert_held(&h->conn->mu);
+    return nghttp2_session_get_stream_user_data(h->session, id);
+}
+
+void h2_note_failure(struct http2 *h, int rv)
+{
+    lock_assert_held(&h->conn->mu);
+    if (nghttp2_is_fatal(rv) && !h->failed)
+        h->failed = h2_library_err(rv);
+}
+
+void h2_close_locked(struct http2 *h, struct stream *s, int err)
+{
+    struct h2_stream *hs = h2_stream_of(s);
+
+    lock_assert_held(&h->conn->mu);
+    hs->closed = true;
+    hs->err = err;
+    h->n_open--;
+    /* What nobody will take any more must not shrink the connection's window (RFC 9113 6.9). */
+    if (hs->unconsumed)
+        h2_note_failure(h, nghttp2_session_consume_connection(h->session, hs->unconsumed));
+    hs->unconsumed = 0;
+    stream_event_locked(s, STREAM_EV_CLOSED);
+}
+
+void h2_reset_locked(struct http2 *h, struct stream *s, int err)
+{
+    lock_assert_held(&h->conn->mu);
+    if (h2_stream_of(s)->closed)
+        return;
+    /* Before the worker frees s: no callback may find it any more. */
+    nghttp2_session_set_stream_user_data(h->session, s->id, NULL);
+    h2_note_failure(h, nghttp2_submit_rst_stream(h->session, NGHTTP2_FLAG_NONE, s->id,
+                                                 h2_reset_code(err, s->out.head_sent)));
+    h2_close_locked(h, s, err);
+}
+
+/* ---- request heads ---- */
+
+static int on_begin_headers(nghttp2_session *session, const nghttp2_frame *frame, void *user)
+{
+    struct http2 *h = user;
+    const struct conf_gateway *g = conn_limits(h->conn);
+
+    if (frame->hd.type != NGHTTP2_HEADERS || frame->headers.cat != NGHTTP2_HCAT_REQUEST)
+        return 0;
+    struct stream *s = stream_new(h->conn, frame->hd.stream_id);
+    if (!s)
+        return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
+    struct h2_stream *hs = arena_zalloc(&s->arena, sizeof(*hs));
+    s->proto = hs;
+    if (!hs) {
+        stream_event_locked(s, STREAM_EV_CLOSED); /* events() frees it */
+        return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
+    }
+    h2_head_init(&hs->head, (size_t)g->head_limit, g->head_fields);
+    h->n_open++;
+    nghttp2_session_set_stream_user_data(session, s->id, s);
+    return 0;
+}
+
+static int on_header(nghttp2_session *session, const nghttp2_frame *frame, const uint8_t *name,
+                     size_t name_len, const uint8_t *value, size_t value_len, uint8_t nv_flags,
+                     void *user)
+{
+    struct http2 *h = user;
+    struct stream *s = h2_find_locked(h, frame->hd.stream_id);
+    struct slice n = slice_of(name, name_len), v = slice_of(value, value_len);
+
+    (void)session;
+    (void)nv_flags;
+    if (!s)
+        return 0;
+    struct h2_head *head = &h2_stream_of(s)->head;
+    int rc = frame->headers.cat == NGHTTP2_HCAT_REQUEST ? h2_head_field(s, head, n, v)
+                                                        : h2_head_trailer(head, n, v);
+    if (rc == GW_ENO_MEMORY) {
+        h2_reset_locked(h, s, rc);
+        return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
+    }
+    if (rc == 0)
+        return 0;
+    h->trip = (struct h2_trip){.what = "bytes of header list",
+                               .figure = (uint32_t)head->size,
+                               .limit = (uint32_t)head->max_size};
+    return NGHTTP2_ERR_CALLBACK_FAILURE;
+}
+
+static void head_complete(struct http2 *h, struct stream *s, bool end_stream)
+{
+    struct h2_stream *hs = h2_stream_of(s);
+    int rc = h2_head_done(s, &hs->head, end_stream);
+
+    if (rc == GW_ECLIENT_PROTO || rc == GW_ENO_MEMORY) {
+        h2_reset_locked(h, s, rc);
+        return;
+    }
+    hs->bad = rc;
+    s->in_eof = end_stream;
+    stream_event_locked(s, STREAM_EV_HEAD);
+}
+
+/* ---- what came ---- */
+
+static void body_complete(struct stream *s)
+{
+    s->in_eof = true;
+    stream_event_locked(s, STREAM_EV_BODY);
+}
+
+static void headers_came(struct http2 *h, const nghttp2_frame *frame)
+{
+    struct stream *s = h2_find_locked(h, frame->hd.stream_id);
+    bool end_stream = frame->hd.flags & NGHTTP2_FLAG_END_STREAM;
+
+    if (!s)
+        return;
+    if (frame->headers.cat == NGHTTP2_HCAT_REQUEST)
+        head_complete(h, s, end_stream);
+    else if (end_stream) /* trailers: bounded, and dropped */
+        body_complete(s);
+}
+
+static void data_came(struct http2 *h, const nghttp2_frame *frame)
+{
+    struct stream *s = h2_find_locked(h, frame->hd.stream_id);
+
+    if (s && frame->hd.flags & NGHTTP2_FLAG_END_STREAM)
+        body_complete(s);
+}
+
+static void reset_came(struct http2 *h, const nghttp2_frame *frame)
+{
+    struct stream *s = h2_find_locked(h, frame->hd.stream_id);
+
+    if (s)
+        h2_stream_of(s)->peer_reset = true;
+}
+
+/* The round trip after the GOAWAY notice is over: whatever was on its way has arrived, so the
+ * last stream can be named (RFC 9113 6.8). */
+static void ping_came(struct http2 *h, const nghttp2_frame *frame)
+{
+    if (!h->shutting_down || !(frame->hd.flags & NGHTTP2_FLAG_ACK) ||
+        memcmp(frame->ping.opaque_data, h2_drain_ping, sizeof(h2_drain_ping)) != 0)
+        return;
+    h2_note_failure(h,
+                    nghttp2_submit_goaway(h->session, NGHTTP2_FLAG_NONE,
+                                          nghttp2_session_get_last_proc_stream_id(h->session),
+                                          NGHTTP2_NO_ERROR, NULL, 0));
+}
+
+static const struct {
+    uint8_t type;
+    void (*came)(struct http2 *h, const nghttp2_frame *frame);
+} frames[] = {
+    {NGHTTP2_HEADERS, headers_came},
+    {NGHTTP2_DATA, data_came},
+    {NGHTTP2_RST_STREAM, reset_came},
+    {NGHTTP2_PING, ping_came},
+};
+
+static int on_frame_recv(nghttp2_session *session, const nghttp2_frame *frame, void *user)
+{
+    (void)session;
+    for (size_t i = 0; i < sizeof(frames) / sizeof(frames[0]); i++)
+        if (frames[i].type == frame->hd.type)
+            frames[i].came(user, frame);
+    return 0;
+}
+
+static int on_data_chunk(nghttp2_session *session, uint8_t flags, int32_t id,
+                         const uint8_t *data, size_t n, void *user)
+{
+    struct http2 *h = user;
+    struct stream *s = h2_find_locked(h, id);
+
+    (void)flags;
+    if (!s) { /* refused or reset meanwhile */
+        h2_note_failure(h, nghttp2_session_consume_connection(session, n));
+        return 0;
+    }
+    s->in_total += n;
+    if (s->in_discard) {
+        h2_note_failure(h, nghttp2_session_consume(session, id, n));
+        return 0;
+    }
+    h2_stream_of(s)->unconsumed += n;
+    if (chain_append(&s->in, data, n) != 0)
+        h2_reset_locked(h, s, GW_ENO_MEMORY);
+    else
+        stream_event_locked(s, STREAM_EV_BODY);
+    return 0;
+}
+
+/* ---- what goes ---- */
+
+/*
+ * Takes nothing yet: NO_COPY makes the library call send_data for it at once, inside the same
+ * nghttp2_session_mem_send.  RFC 9218 needs no change here: which stream is asked for data is
+ * decided by the library's scheduler, with every frame, as late as produce() is called.
+ */
+static ssize_t read_body(nghttp2_session *session, int32_t id, uint8_t *buf, size_t length,
+                         uint32_t *data_flags, nghttp2_data_source *source, void *user)
+{
+    struct http2 *h = user;
+    struct stream *s = h2_find_locked(h, id);
+
+    (void)session;
+    (void)buf;
+    (void)source;
+    if (!s)
+        return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
+    size_t n = length < h->room - H2_FRAME_HEAD ? length : h->room - H2_FRAME_HEAD;
+    if (n >= s->out.body.n) {
+        n = s->out.body.n;
+        if (s->out.eof)
+            *data_flags |= NGHTTP2_DATA_FLAG_EOF;
+    }
+    if (n == 0 && !s->out.eof) {
+        h2_stream_of(s)->deferred = true;
+        return NGHTTP2_ERR_DEFERRED;
+    }
+    *data_flags |= NGHTTP2_DATA_FLAG_NO_COPY;
+    return (ssize_t)n;
+}
+
+const nghttp2_data_provider h2_body = {.read_callback = read_body};
+
+static int send_data(nghttp2_session *session, nghttp2_frame *frame, const uint8_t *head,
+                     size_t n, nghttp2_data_source *source, void *user)
+{
+    struct http2 *h = user;
+    struct stream *s = h2_find_locked(h, frame->hd.stream_id);
+
+    (void)session;
+    (void)source;
+    if (!s || h->room < H2_FRAME_HEAD + n)
+        return NGHTTP2_ERR_CALLBACK_FAILURE;
+    memcpy(h->dst, head, H2_FRAME_HEAD);
+    chain_take(&s->out.body, h->dst + H2_FRAME_HEAD, n);
+    h->dst += H2_FRAME_HEAD + n;
+    h->room -= H2_FRAME_HEAD + n;
+    stream_out_took_locked(s, n);
+    h2_budget_sent(&h->budget, n);
+    /* nghttp2_session_mem_send goes from DATA frame to DATA frame without coming back. */
+    return h->room < H2_ROOM_MIN ? NGHTTP2_ERR_PAUSE : 0;
+}
+
+static int on_frame_send(nghttp2_session *session, const nghttp2_frame *frame, void *user)
+{
+    struct http2 *h = user;
+    bool may_end = frame->hd.type == NGHTTP2_DATA || frame->hd.type == NGHTTP2_HEADERS;
+
+    if (frame->hd.type == NGHTTP2_RST_STREAM &&
+        h2_code_is_provoked(frame->rst_stream.error_code))
+        h->n_provoked++;
+    if (!may_end || !(frame->hd.flags & NGHTTP2_FLAG_END_STREAM))
+        return 0;
+    struct stream *s = h2_find_locked(h, frame->hd.stream_id);
+    if (s)
+        h2_stream_of(s)->end_sent = true;
+    /* Answered before the request was complete: the client may stop sending it, and has its
+     * answer all the same (RFC 9113 8.1). */
+    if (nghttp2_session_get_stream_remote_close(session, frame->hd.stream_id) == 0)
+        h2_note_failure(h, nghttp2_submit_rst_stream(session, NGHTTP2_FLAG_NONE,
+                                                     frame->hd.stream_id, NGHTTP2_NO_ERROR));
+    return 0;
+}
+
+/* A response's head that could not be sent: too long for SEND_BLOCK_MAX.  The library leaves the
+ * stream as it is, so it would hang. */
+static int on_frame_not_send(nghttp2_session *session, const nghttp2_frame *frame, int rv,
+                             void *user)
+{
+    struct http2 *h = user;
+    struct stream *s =
+        frame->hd.type == NGHTTP2_HEADERS ? h2_find_locked(h, frame->hd.stream_id) : NULL;
+
+    (void)session;
+    if (s && rv != NGHTTP2_ERR_STREAM_CLOSING && rv != NGHTTP2_ERR_SESSION_CLOSING)
+        h2_reset_locked(h, s,
+                        rv == NGHTTP2_ERR_FRAME_SIZE_ERROR ? GW_ECGI_HEAD_LARGE : GW_EINTERNAL);
+    return 0;
+}
+
+/* ---- the end of a stream ---- */
+
+static int close_err(const struct h2_stream *hs, uint32_t code)
+{
+    if (hs->end_sent && (hs->peer_reset || code == NGHTTP2_NO_ERROR))
+        return 0; /* answered in full, whatever came of the rest of the request */
+    if (hs->peer_reset)
+        return GW_ECLIENT_RESET;
+    return code == NGHTTP2_INTERNAL_ERROR ? GW_EINTERNAL : GW_ECLIENT_PROTO;
+}
+
+static int on_stream_close(nghttp2_session *session, int32_t id, uint32_t code, void *user)
+{
+    struct http2 *h = user;
+    struct stream *s = h2_find_locked(h, id);
+
+    (void)session;
+    if (s)
+        h2_close_locked(h, s, close_err(h2_stream_of(s), code));
+    return 0;
+}
+
+/* ---- the session ---- */
+
+static nghttp2_session_callbacks *callbacks_new(void)
+{
+    nghttp2_session_callbacks *cb;
+
+    if (nghttp2_session_callbacks_new(&cb) != 0)
+        return NULL;
+    nghttp2_session_callbacks_set_on_begin_headers_callback(cb, on_begin_headers);
+    nghttp2_session_callbacks_set_on_header_callback(cb, on_header);
+    nghttp2_session_callbacks_set_on_frame_recv_callback(cb, on_frame_recv);
+    nghttp2_session_callbacks_set_on_data_chunk_recv_callback(cb, on_data_chunk);
+    nghttp2_session_callbacks_set_send_data_callback(cb, send_data);
+    nghttp2_session_callbacks_set_on_frame_send_callback(cb, on_frame_send);
+    nghttp2_session_callbacks_set_on_frame_not_send_callback(cb, on_frame_not_send);
+    nghttp2_session_callbacks_set_on_stream_close_callback(cb, on_stream_close);
+    return cb;
+}
+
+static nghttp2_option *options_new(const struct conf_gateway *g)
+{
+    nghttp2_option *o;
+
+    if (nghttp2_option_new(&o) != 0)
+        return NULL;
+    nghttp2_option_set_no_auto_window_update(o, 1);
+    /* Ours cuts off first (http2_budget.h); these are the second line. */
+    nghttp2_option_set_stream_reset_rate_limit(o, 2 * (uint64_t)g->h2_resets + 100,
+                                               g->h2_resets);
+    nghttp2_option_set_max_outbound_ack(o, g->h2_control_frames);
+    nghttp2_option_set_max_settings(o, SETTINGS_MAX);
+    nghttp2_option_set_max_continuations(o, CONTINUATIONS_MAX);
+    nghttp2_option_set_max_send_header_block_length(o, SEND_BLOCK_MAX);
+    return o;
+}
+
+nghttp2_session *h2_session_new(struct http2 *h)
+{
+    nghttp2_session_callbacks *cb = callbacks_new();
+    nghttp2_option *o = options_new(conn_limits(h->conn));
+    nghttp2_session *session = NULL;
+
+    if (cb && o && nghttp2_session_server_new2(&session, cb, h, o) != 0)
+        session = NULL;
+    nghttp2_session_callbacks_del(cb);
+    nghttp2_option_del(o);
+    return session;
+}

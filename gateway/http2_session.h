@@ -1,0 +1,105 @@
+/*
+ * gateway/http2_session.h - what the files of HTTP/2 share: the state of a connection and of a
+ * stream, and the library's callbacks.  Only http2*.c include it.
+ *
+ * Threads  the nghttp2 session is memory under the connection's lock; callbacks run inside
+ * nghttp2_session_mem_recv (worker) and nghttp2_session_mem_send (any lease holder), so they
+ * only note: stream_event_locked, and the worker acts in proto->events.  Field keys as in
+ * conn.h:  I constant   o owning worker only   m under conn->mu
+ * Memory   struct http2 dies with its connection, struct h2_stream with its stream's arena
+ */
+#ifndef GATEWAY_HTTP2_SESSION_H
+#define GATEWAY_HTTP2_SESSION_H
+
+#include <nghttp2/nghttp2.h>
+
+#include "conn.h"
+#include "http2_budget.h"
+#include "http2_head.h"
+
+struct http2 {
+    struct conn *conn;        /* I */
+    nghttp2_session *session; /* m */
+    const uint8_t *rest;      /* m  of a frame that did not fit what produce() was given; the */
+    size_t rest_len;          /*    library's, valid until the next nghttp2_session_mem_send */
+    uint8_t *dst;             /* m  where produce() is writing */
+    size_t room;              /* m  bytes left there */
+    struct h2_budget budget;  /* m */
+    uint32_t n_provoked;      /* m  resets sent for faults of the client's, not yet charged */
+    unsigned n_open;          /* m  streams that have not been closed */
+    int failed;               /* m  memory ran out where nobody could be told; 0: no */
+    struct h2_trip trip;      /* m  what a callback ended the input for; what NULL: nothing */
+    bool shutting_down;       /* m  GOAWAY notice went out, the final one waits for the PING */
+    bool client_eof;          /* m  nothing more will come */
+};
+
+/* Lives in stream->arena as stream->proto. */
+struct h2_stream {
+    struct h2_head head; /* o */
+    size_t unconsumed;   /* m  body bytes whose credit the client has not got back */
+    int err;             /* m  why it closed; 0: answered in full */
+    int bad;             /* o  head's error that is answered; 0: route it */
+    bool deferred;       /* m  the data source said it had nothing */
+    bool end_sent;       /* m  END_STREAM went out */
+    bool peer_reset;     /* m  RST_STREAM came */
+    bool closed;         /* m  STREAM_EV_CLOSED was noted; the session knows s no more */
+};
+
+static inline struct h2_stream *h2_stream_of(const struct stream *s)
+{
+    return s->proto;
+}
+
+/* ---- http2_callbacks.c ---- */
+
+/* A server session with our options and callbacks, NULL if memory is out. */
+nghttp2_session *h2_session_new(struct http2 *h);
+
+enum {
+    H2_FRAME_HEAD = 9,  /* RFC 9113 4.1 */
+    H2_ROOM_MIN = 1024, /* a DATA frame is not begun in less room than this */
+};
+
+/* s as the session knows it, NULL if it was never made or is closed. */
+struct stream *h2_find_locked(struct http2 *h, int32_t id);
+
+/* rv of a library call that matters only when memory is out: noted in h->failed. */
+void h2_note_failure(struct http2 *h, int rv);
+
+/* s is over as far as the protocol goes: credit back, STREAM_EV_CLOSED with err, once. */
+void h2_close_locked(struct http2 *h, struct stream *s, int err);
+
+/* RST_STREAM with the code for err, then as h2_close_locked. */
+void h2_reset_locked(struct http2 *h, struct stream *s, int err);
+
+extern const nghttp2_data_provider h2_body; /* of s->out */
+
+/* The opaque data of the PING that follows a GOAWAY notice. */
+extern const uint8_t h2_drain_ping[8];
+
+/* ---- http2_response.c ---- */
+
+/* The header block of a response, or of an interim one, in the stream's arena.  Its strings
+ * stay where they are until the stream is closed, so the library need not copy them. */
+struct h2_block {
+    nghttp2_nv *nv;
+    size_t n;
+};
+int h2_response_block(struct stream *s, const struct response *r, struct slice date,
+                      struct h2_block *ret);
+int h2_interim_block(struct stream *s, int status, const struct field *fields, size_t n_fields,
+                     struct h2_block *ret);
+
+/* ---- http2_codes.c ---- */
+
+/* RST_STREAM's code for a stream we give up with err; answered: its head went out. */
+uint32_t h2_reset_code(int err, bool answered);
+/* GOAWAY's code for a connection we end with err. */
+uint32_t h2_goaway_code(int err);
+/* A negative result of the library: GOAWAY's code, and our error for it. */
+uint32_t h2_library_code(int rv);
+int h2_library_err(int rv);
+/* Is it what a client makes us send by a fault of its own? */
+bool h2_code_is_provoked(uint32_t code);
+
+#endif
