@@ -16,11 +16,13 @@
 #include "pool_priv.h"
 
 enum {
-    REQUEST_ID = 1,            /* one request at a time on a connection */
-    STDIN_MARK = 64 * 1024,    /* STDIN waiting for the socket; over it the caller waits */
-    STDIN_REUSE = 8 * 1024,    /* libfcgi closes a kept connection after more unread STDIN than this */
-    STUCK_MS = 50,             /* a fresh connection without a byte for so long may wait for a pinned thread */
-    BACKLOG_RETRY_MS = 10,     /* a unix socket's backlog is full: connect() says EAGAIN at once */
+    REQUEST_ID = 1,         /* one request at a time on a connection */
+    STDIN_MARK = 64 * 1024, /* STDIN waiting for the socket; over it the caller waits */
+    STDIN_REUSE =
+        8 * 1024, /* libfcgi closes a kept connection after more unread STDIN than this */
+    STUCK_MS =
+        50, /* a fresh connection without a byte for so long may wait for a pinned thread */
+    BACKLOG_RETRY_MS = 10, /* a unix socket's backlog is full: connect() says EAGAIN at once */
     READS_PER_EVENT = 4,
 };
 
@@ -66,7 +68,8 @@ static void request_granted(struct fcgi_request *r);
 static void granted_task(struct loop *l, struct loop_task *task)
 {
     (void)l;
-    request_granted((struct fcgi_request *)(void *)((char *)task - offsetof(struct fcgi_request, task)));
+    request_granted(
+        (struct fcgi_request *)(void *)((char *)task - offsetof(struct fcgi_request, task)));
 }
 
 static void request_schedule(struct fcgi_request *next)
@@ -78,7 +81,8 @@ static void request_schedule(struct fcgi_request *next)
 void fcgi_request_granted_msg(struct loop *l, struct loop_msg *msg)
 {
     (void)l;
-    request_granted((struct fcgi_request *)(void *)((char *)msg - offsetof(struct fcgi_request, msg)));
+    request_granted(
+        (struct fcgi_request *)(void *)((char *)msg - offsetof(struct fcgi_request, msg)));
 }
 
 /* A connection struct whose descriptor is closed goes back to its pool. */
@@ -152,7 +156,8 @@ static void request_granted(struct fcgi_request *r)
 
 static void request_timer(struct loop *l, struct timer *t)
 {
-    struct fcgi_request *r = (struct fcgi_request *)(void *)((char *)t - offsetof(struct fcgi_request, timer));
+    struct fcgi_request *r =
+        (struct fcgi_request *)(void *)((char *)t - offsetof(struct fcgi_request, timer));
 
     (void)l;
     if (!r->granted_ms) {
@@ -211,7 +216,8 @@ static bool conn_flush(struct fcgi_conn *fc)
     struct fcgi_request *r = fc->request;
 
     while (buf_len(&fc->out)) {
-        ssize_t n = send(fc->src.fd, buf_at(&fc->out), buf_len(&fc->out), MSG_NOSIGNAL | MSG_DONTWAIT);
+        ssize_t n =
+            send(fc->src.fd, buf_at(&fc->out), buf_len(&fc->out), MSG_NOSIGNAL | MSG_DONTWAIT);
         if (n < 0 && errno == EINTR)
             continue;
         if (n < 0 && errno == EAGAIN)
@@ -242,7 +248,8 @@ static int conn_connect(struct fcgi_conn *fc)
     struct fcgi_server *sv = fc->server;
 
     if (fc->src.fd < 0)
-        fc->src.fd = socket(sv->addr.sa.sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+        fc->src.fd =
+            socket(sv->addr.sa.sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (fc->src.fd < 0)
         return -1;
     if (connect(fc->src.fd, &sv->addr.sa, sv->addr_len) == 0)
@@ -310,7 +317,8 @@ static int put_head(struct fcgi_conn *fc, const struct buf *params, bool body)
     return buf_append(&fc->out, record, FCGI_RECORD_HEADER);
 }
 
-void fcgi_request_begin(struct fcgi_request *r, const struct buf *params, bool idempotent, bool body)
+void fcgi_request_begin(struct fcgi_request *r, const struct buf *params, bool idempotent,
+                        bool body)
 {
     struct fcgi_conn *fc = r->conn;
 
@@ -365,7 +373,8 @@ size_t fcgi_request_stdin(struct fcgi_request *r, struct chain *from)
     r->stdin_total += taken;
     if (from->n)
         r->stdin_blocked = true;
-    if (taken && atomic_load_explicit(&fc->state, memory_order_relaxed) == FC_ACTIVE && !fc->send_broken)
+    if (taken && atomic_load_explicit(&fc->state, memory_order_relaxed) == FC_ACTIVE &&
+        !fc->send_broken)
         conn_flush(fc);
     return taken;
 }
@@ -394,7 +403,8 @@ static void conn_set_reading(struct fcgi_request *r, bool on)
     if (r->paused == !on)
         return;
     r->paused = !on;
-    if (r->phase != PHASE_RUNNING || atomic_load_explicit(&fc->state, memory_order_relaxed) != FC_ACTIVE)
+    if (r->phase != PHASE_RUNNING ||
+        atomic_load_explicit(&fc->state, memory_order_relaxed) != FC_ACTIVE)
         return;
     fc->moved_ms = loop_now_ms(r->loop);
     conn_watch(fc, (on ? EPOLLIN : 0) | (buf_len(&fc->out) ? EPOLLOUT : 0));
@@ -422,7 +432,8 @@ static void request_end(struct fcgi_request *r, bool more)
     const struct fcgi_request_ops *ops = r->ops;
     void *arg = r->arg;
 
-    if (!fcgi_end_request_decode(buf_at(&fc->end_body), buf_len(&fc->end_body), &app_status, &status) ||
+    if (!fcgi_end_request_decode(buf_at(&fc->end_body), buf_len(&fc->end_body), &app_status,
+                                 &status) ||
         status > FCGI_UNKNOWN_ROLE) {
         request_fail(r, GW_EFCGI_PROTO, false);
         return;
@@ -431,8 +442,8 @@ static void request_end(struct fcgi_request *r, bool more)
         request_fail(r, errors[status], status == FCGI_OVERLOADED && !fc->any_input);
         return;
     }
-    bool keep = fc->pool->keepalive > 0 && !more && !fc->send_broken && !r->stdin_open && !r->aborted &&
-                buf_len(&fc->out) == 0 && r->stdin_total <= STDIN_REUSE;
+    bool keep = fc->pool->keepalive > 0 && !more && !fc->send_broken && !r->stdin_open &&
+                !r->aborted && buf_len(&fc->out) == 0 && r->stdin_total <= STDIN_REUSE;
     request_release(r, keep);
     free(r);
     if (ops)
@@ -542,7 +553,8 @@ static void conn_idle_event(struct loop *l, struct fcgi_conn *fc)
 
 void fcgi_conn_event(struct loop *l, struct loop_source *src, uint32_t events)
 {
-    struct fcgi_conn *fc = (struct fcgi_conn *)(void *)((char *)src - offsetof(struct fcgi_conn, src));
+    struct fcgi_conn *fc =
+        (struct fcgi_conn *)(void *)((char *)src - offsetof(struct fcgi_conn, src));
 
     /* Acquire: pairs with the release of who took it over. */
     if (atomic_load_explicit(&fc->owner, memory_order_acquire) != l)
@@ -598,7 +610,8 @@ static int conn_check_times(struct fcgi_conn *fc, uint64_t now, uint64_t *next)
     } else if (r->paused || (r->stdin_open && !fc->any_input)) {
         return 0; /* it waits for the client, who has times of its own */
     } else {
-        at = fc->moved_ms + (uint64_t)(fc->any_input ? c->read_timeout_ms : c->first_byte_timeout_ms);
+        at = fc->moved_ms +
+             (uint64_t)(fc->any_input ? c->read_timeout_ms : c->first_byte_timeout_ms);
         err = fc->any_input ? GW_EBACKEND_READ_TIME : GW_EBACKEND_FIRST_TIME;
     }
     if (at <= now)
@@ -610,7 +623,8 @@ static int conn_check_times(struct fcgi_conn *fc, uint64_t now, uint64_t *next)
 
 void fcgi_conn_timer(struct loop *l, struct timer *t)
 {
-    struct fcgi_conn *fc = (struct fcgi_conn *)(void *)((char *)t - offsetof(struct fcgi_conn, timer));
+    struct fcgi_conn *fc =
+        (struct fcgi_conn *)(void *)((char *)t - offsetof(struct fcgi_conn, timer));
     struct fcgi_request *r = fc->request;
     uint64_t now = loop_now_ms(l), next = now + fc->pool->tick_ms;
     bool connecting = atomic_load_explicit(&fc->state, memory_order_relaxed) == FC_CONNECTING;
@@ -642,7 +656,8 @@ static void request_abort_running(struct fcgi_request *r)
     struct fcgi_conn *fc = r->conn;
     uint8_t record[FCGI_RECORD_HEADER];
 
-    if (atomic_load_explicit(&fc->state, memory_order_relaxed) != FC_ACTIVE || fc->send_broken) {
+    if (atomic_load_explicit(&fc->state, memory_order_relaxed) != FC_ACTIVE ||
+        fc->send_broken) {
         request_release(r, false);
         free(r);
         return;

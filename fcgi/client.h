@@ -40,7 +40,8 @@ struct fcgi_request *fcgi_request_new(struct pool *pool, struct loop *loop, unsi
  * Send BEGIN_REQUEST and the pairs in params (params.h).  idempotent: may go on a kept connection without looking
  * whether it is still open.  body: STDIN follows; else its end is sent along.
  */
-void fcgi_request_begin(struct fcgi_request *r, const struct buf *params, bool idempotent, bool body);
+void fcgi_request_begin(struct fcgi_request *r, const struct buf *params, bool idempotent,
+                        bool body);
 
 /* Hand in STDIN: takes what fits from the front of from and says how much.  0: wait for writable. */
 size_t fcgi_request_stdin(struct fcgi_request *r, struct chain *from);

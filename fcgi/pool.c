@@ -31,8 +31,10 @@ static int pool_init_servers(struct pool *p, const struct conf *conf, FILE *erro
         sv->pool = p;
         sv->index = i;
         sv->max = c->n_connect ? p->max : c->requests_per_process;
-        if (!c->n_connect && !spawner_socket_path(path, sizeof(path), conf->gateway.runtime_dir, c, i)) {
-            fprintf(errors_to, "pool %s: runtime_dir is too long for a socket's path\n", c->name);
+        if (!c->n_connect &&
+            !spawner_socket_path(path, sizeof(path), conf->gateway.runtime_dir, c, i)) {
+            fprintf(errors_to, "pool %s: runtime_dir is too long for a socket's path\n",
+                    c->name);
             return -1;
         }
         if (!c->n_connect)
@@ -58,7 +60,8 @@ static uint64_t pool_tick_ms(const struct conf_pool *c)
     return least > 0 ? (uint64_t)least : 1;
 }
 
-struct pool *pool_new(const struct conf *conf, unsigned index, unsigned n_workers, FILE *errors_to)
+struct pool *pool_new(const struct conf *conf, unsigned index, unsigned n_workers,
+                      FILE *errors_to)
 {
     struct pool *p = calloc(1, sizeof(*p));
 
@@ -122,7 +125,8 @@ static struct fcgi_conn *conn_struct_locked(struct pool *p) REQUIRES(p->mu)
     }
     if (p->n_all == p->cap_all) {
         unsigned cap = p->cap_all ? p->cap_all * 2 : 16;
-        struct fcgi_conn **all = realloc((void *)p->all_conns, cap * sizeof(struct fcgi_conn *));
+        struct fcgi_conn **all =
+            realloc((void *)p->all_conns, cap * sizeof(struct fcgi_conn *));
         if (!all)
             return NULL;
         p->all_conns = all;
@@ -151,7 +155,8 @@ static void idle_remove_locked(struct pool *p, struct fcgi_conn *fc) REQUIRES(p-
     p->n_idle--;
 }
 
-static void idle_add_locked(struct pool *p, struct fcgi_conn *fc, unsigned worker) REQUIRES(p->mu)
+static void idle_add_locked(struct pool *p, struct fcgi_conn *fc, unsigned worker)
+    REQUIRES(p->mu)
 {
     fc->worker = worker;
     fc->prev = NULL;
@@ -160,7 +165,8 @@ static void idle_add_locked(struct pool *p, struct fcgi_conn *fc, unsigned worke
         fc->next->prev = fc;
     p->idle[worker] = fc;
     p->n_idle++;
-    atomic_store_explicit(&fc->state, FC_IDLE, memory_order_relaxed); /* readers check it under mu */
+    atomic_store_explicit(&fc->state, FC_IDLE,
+                          memory_order_relaxed); /* readers check it under mu */
 }
 
 static struct fcgi_conn *idle_of_locked(struct pool *p, unsigned worker) REQUIRES(p->mu)
@@ -172,15 +178,22 @@ static struct fcgi_conn *idle_of_locked(struct pool *p, unsigned worker) REQUIRE
     return fc;
 }
 
+static bool server_failed_locked(struct fcgi_server *sv)
+{
+    if (sv->failed_until_ms && sv->failed_until_ms <= clock_now_ms())
+        sv->failed_until_ms = 0;
+    return sv->failed_until_ms != 0;
+}
+
 /* The server with the fewest in flight that has room for one more connection; ties in turn. */
-static struct fcgi_server *server_with_room_locked(struct pool *p, uint64_t now_ms, bool failed_too)
+static struct fcgi_server *server_with_room_locked(struct pool *p, bool failed_too)
     REQUIRES(p->mu)
 {
     struct fcgi_server *best = NULL;
 
     for (unsigned i = 0; i < p->n_servers; i++) {
         struct fcgi_server *sv = &p->servers[(p->cursor + i) % p->n_servers];
-        if (sv->down || sv->n_conns >= sv->max || (!failed_too && sv->failed_until_ms > now_ms))
+        if (sv->down || sv->n_conns >= sv->max || (!failed_too && server_failed_locked(sv)))
             continue;
         if (!best || sv->n_in_flight < best->n_in_flight)
             best = sv;
@@ -221,23 +234,24 @@ static struct fcgi_conn *steal_locked(struct pool *p, struct loop *loop) REQUIRE
 }
 
 /* A connection for r, or NULL: no server has room. */
-static struct fcgi_conn *pick_locked(struct pool *p, const struct fcgi_request *r) REQUIRES(p->mu)
+static struct fcgi_conn *pick_locked(struct pool *p, const struct fcgi_request *r)
+    REQUIRES(p->mu)
 {
     struct fcgi_conn *fc = idle_of_locked(p, r->worker);
-    uint64_t now_ms = loop_now_ms(r->loop);
 
     if (fc)
         idle_remove_locked(p, fc);
     if (!fc)
-        fc = fresh_locked(p, server_with_room_locked(p, now_ms, false), r->loop);
+        fc = fresh_locked(p, server_with_room_locked(p, false), r->loop);
     if (!fc)
         fc = steal_locked(p, r->loop);
     if (!fc)
-        fc = fresh_locked(p, server_with_room_locked(p, now_ms, true), r->loop);
+        fc = fresh_locked(p, server_with_room_locked(p, true), r->loop);
     return fc;
 }
 
-static void grant_locked(struct pool *p, struct fcgi_request *r, struct fcgi_conn *fc) REQUIRES(p->mu)
+static void grant_locked(struct pool *p, struct fcgi_request *r, struct fcgi_conn *fc)
+    REQUIRES(p->mu)
 {
     r->conn = fc;
     fc->request = r;
@@ -301,7 +315,8 @@ static struct fcgi_request *queue_pick_locked(struct pool *p, unsigned worker) R
         struct waiters *q = &p->waiters[w];
         if (!q->head)
             continue;
-        if (w != worker && q->n_in_flight == 0) { /* it has nothing that would free a slot for it */
+        if (w != worker &&
+            q->n_in_flight == 0) { /* it has nothing that would free a slot for it */
             own->streak = 0;
             return q->head;
         }
@@ -371,8 +386,9 @@ static void post_grant(struct fcgi_request *next)
 }
 
 /* The freed connection fc (NULL: it was closed and its struct is free) serves next, or another one is picked for it. */
-static struct fcgi_request *serve_next_locked(struct pool *p, unsigned worker, struct fcgi_conn *fc,
-                                              bool *ret_kept) REQUIRES(p->mu)
+static struct fcgi_request *serve_next_locked(struct pool *p, unsigned worker,
+                                              struct fcgi_conn *fc, bool *ret_kept)
+    REQUIRES(p->mu)
 {
     struct fcgi_request *next = p->n_in_flight < p->max ? queue_pick_locked(p, worker) : NULL;
 
@@ -391,7 +407,8 @@ static struct fcgi_request *serve_next_locked(struct pool *p, unsigned worker, s
     return next;
 }
 
-struct fcgi_request *pool_release(struct pool *p, struct fcgi_request *r, bool keep, bool *ret_close)
+struct fcgi_request *pool_release(struct pool *p, struct fcgi_request *r, bool keep,
+                                  bool *ret_close)
 {
     struct fcgi_conn *fc = r->conn;
     struct fcgi_server *sv = fc->server;
@@ -474,7 +491,9 @@ void pool_connected(struct pool *p, struct fcgi_server *sv, bool ok, uint64_t no
         sv->failed_until_ms = 0;
     } else {
         unsigned d = sv->fail_delay_ms * 2;
-        sv->fail_delay_ms = d < FAIL_DELAY_MIN ? FAIL_DELAY_MIN : d > FAIL_DELAY_MAX ? FAIL_DELAY_MAX : d;
+        sv->fail_delay_ms = d < FAIL_DELAY_MIN   ? FAIL_DELAY_MIN
+                            : d > FAIL_DELAY_MAX ? FAIL_DELAY_MAX
+                                                 : d;
         sv->failed_until_ms = now_ms + sv->fail_delay_ms;
         p->stats.n_failed++;
     }
@@ -510,7 +529,8 @@ void pool_process(struct pool *p, const struct spawner_msg *m)
         return;
     lock_take(&p->mu);
     struct fcgi_server *sv = &p->servers[m->slot];
-    bool down = m->verb == SPAWNER_FAILED || (m->verb == SPAWNER_ENDED && m->delay_ms >= DOWN_DELAY_MS);
+    bool down =
+        m->verb == SPAWNER_FAILED || (m->verb == SPAWNER_ENDED && m->delay_ms >= DOWN_DELAY_MS);
     if (down != sv->down) {
         sv->down = down;
         p->n_up += down ? -1u : 1;

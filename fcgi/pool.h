@@ -25,7 +25,8 @@ struct pool;
 
 /* Addresses are resolved here (connect; names by getaddrinfo, once).  worker_index(loop) tells a worker's loop's number, below n_workers.  NULL
  * with a line on errors_to. */
-struct pool *pool_new(const struct conf *conf, unsigned index, unsigned n_workers, FILE *errors_to);
+struct pool *pool_new(const struct conf *conf, unsigned index, unsigned n_workers,
+                      FILE *errors_to);
 void pool_free(struct pool *p); /* all workers have ended */
 
 const struct conf_pool *pool_conf(const struct pool *p);

@@ -24,10 +24,10 @@ enum fcgi_conn_state {
  * one that another worker took over. */
 struct fcgi_conn {
     struct loop_source src;
-    struct pool *pool;             /* I */
-    struct fcgi_server *server;    /* m  set at grant; o reads */
-    _Atomic(struct loop *) owner;  /* a  written under mu; an event on another loop is stale */
-    atomic_int state;              /* a  enum fcgi_conn_state; IDLE is left and entered under mu only */
+    struct pool *pool;            /* I */
+    struct fcgi_server *server;   /* m  set at grant; o reads */
+    _Atomic(struct loop *) owner; /* a  written under mu; an event on another loop is stale */
+    atomic_int state; /* a  enum fcgi_conn_state; IDLE is left and entered under mu only */
     struct loop *stolen_from;      /* m  set when taken over: still in that loop's epoll */
     unsigned worker;               /* m  the owner's number, while IDLE */
     struct fcgi_conn *next, *prev; /* m  idle list of its worker, or free list */
@@ -46,21 +46,21 @@ struct fcgi_conn {
 };
 
 struct fcgi_server {
-    struct pool *pool;         /* I */
-    unsigned index;            /* I */
+    struct pool *pool; /* I */
+    unsigned index;    /* I */
     union {
         struct sockaddr sa;
         struct sockaddr_storage storage;
-    } addr;                    /* I */
-    socklen_t addr_len;        /* I */
-    const char *name;          /* I  for the log */
-    unsigned max;              /* I  slots of this server */
-    unsigned n_in_flight;      /* m */
-    unsigned n_conns;          /* m  in flight and idle */
-    unsigned n_stuck;          /* m  fresh connections without a byte for 50 ms: keep no idle ones */
-    bool down;                 /* m  its process ended and will not be back at once */
-    uint64_t failed_until_ms;  /* m  connect failed: others first until then */
-    unsigned fail_delay_ms;    /* m */
+    } addr;               /* I */
+    socklen_t addr_len;   /* I */
+    const char *name;     /* I  for the log */
+    unsigned max;         /* I  slots of this server */
+    unsigned n_in_flight; /* m */
+    unsigned n_conns;     /* m  in flight and idle */
+    unsigned n_stuck;     /* m  fresh connections without a byte for 50 ms: keep no idle ones */
+    bool down;            /* m  its process ended and will not be back at once */
+    uint64_t failed_until_ms; /* m  connect failed: others first until then */
+    unsigned fail_delay_ms;   /* m */
 };
 
 enum request_state {
@@ -73,27 +73,27 @@ enum request_state {
 enum request_phase { PHASE_ASKING, PHASE_READY, PHASE_RUNNING };
 
 struct fcgi_request {
-    struct loop_msg msg;           /*    the grant on its way; guarded by REQ_GRANTED */
-    struct loop_task task;         /*    the same when the loop is our own */
-    struct pool *pool;             /* I */
-    struct loop *loop;             /* I */
-    unsigned worker;               /* I */
+    struct loop_msg msg;                /*    the grant on its way; guarded by REQ_GRANTED */
+    struct loop_task task;              /*    the same when the loop is our own */
+    struct pool *pool;                  /* I */
+    struct loop *loop;                  /* I */
+    unsigned worker;                    /* I */
     const struct fcgi_request_ops *ops; /* I  NULL once aborted */
-    void *arg;                     /* I */
-    enum request_state state;      /* m */
-    enum request_phase phase;      /* o */
-    struct fcgi_request *next, *prev; /* m  queue */
-    uint64_t seq;                  /* m  age in the queue */
-    uint64_t asked_ms, granted_ms; /* o */
-    int refused;                   /* o  gw_err to report instead of a grant */
-    struct fcgi_conn *conn;        /* m set at grant, then o */
-    struct timer timer;            /* o  queue_timeout, then the whole request's timeout */
-    bool stdin_open;               /* o  STDIN's end was not sent */
-    bool stdin_blocked;            /* o  the caller waits for writable */
-    bool paused;                   /* o */
-    bool aborted;                  /* o  ABORT_REQUEST was sent */
-    bool stuck;                    /* m  counted in server->n_stuck */
-    uint64_t stdin_total;          /* o */
+    void *arg;                          /* I */
+    enum request_state state;           /* m */
+    enum request_phase phase;           /* o */
+    struct fcgi_request *next, *prev;   /* m  queue */
+    uint64_t seq;                       /* m  age in the queue */
+    uint64_t asked_ms, granted_ms;      /* o */
+    int refused;                        /* o  gw_err to report instead of a grant */
+    struct fcgi_conn *conn;             /* m set at grant, then o */
+    struct timer timer;                 /* o  queue_timeout, then the whole request's timeout */
+    bool stdin_open;                    /* o  STDIN's end was not sent */
+    bool stdin_blocked;                 /* o  the caller waits for writable */
+    bool paused;                        /* o */
+    bool aborted;                       /* o  ABORT_REQUEST was sent */
+    bool stuck;                         /* m  counted in server->n_stuck */
+    uint64_t stdin_total;               /* o */
 };
 
 /* The requests of one worker that wait, oldest first. */
@@ -112,17 +112,17 @@ struct pool {
     unsigned keepalive;           /* I */
     uint64_t tick_ms;             /* I  the shortest of the connections' times */
     struct lock mu;
-    struct waiters *waiters;      /* m  [n_workers] */
-    struct fcgi_conn **idle;      /* m  [n_workers], last used first */
-    struct fcgi_conn *free_conns; /* m */
-    struct fcgi_conn **all_conns; /* m  every struct ever made, for pool_free */
-    unsigned n_all, cap_all;      /* m */
+    struct waiters *waiters;                 /* m  [n_workers] */
+    struct fcgi_conn **idle;                 /* m  [n_workers], last used first */
+    struct fcgi_conn *free_conns;            /* m */
+    struct fcgi_conn **all_conns;            /* m  every struct ever made, for pool_free */
+    unsigned n_all, cap_all;                 /* m */
     unsigned n_in_flight, n_waiting, n_idle; /* m */
-    unsigned cursor;              /* m  round robin over servers */
-    unsigned n_up;                /* m  servers not down */
-    uint64_t seq;                 /* m */
-    uint64_t last_wait_ms;        /* m  of the last granted waiter */
-    struct pool_stats stats;      /* m */
+    unsigned cursor;                         /* m  round robin over servers */
+    unsigned n_up;                           /* m  servers not down */
+    uint64_t seq;                            /* m */
+    uint64_t last_wait_ms;                   /* m  of the last granted waiter */
+    struct pool_stats stats;                 /* m */
 };
 
 /* ---- pool.c for client.c ---- */
@@ -139,7 +139,8 @@ bool pool_leave(struct pool *p, struct fcgi_request *r, enum pool_leaving why);
 /* r's slot comes back.  keep: its connection may be used again; *ret_close says that the pool has no use for it, then the caller
  * closes it and calls pool_conn_closed.  Without keep its descriptor has been closed before.  Returns a waiter of the same
  * worker that now has a grant, or NULL (another worker's got its as a message). */
-struct fcgi_request *pool_release(struct pool *p, struct fcgi_request *r, bool keep, bool *ret_close);
+struct fcgi_request *pool_release(struct pool *p, struct fcgi_request *r, bool keep,
+                                  bool *ret_close);
 
 /* fc's descriptor was closed: its struct is free, and its server has room.  Returns as pool_release. */
 struct fcgi_request *pool_conn_closed(struct pool *p, struct fcgi_conn *fc, unsigned worker);

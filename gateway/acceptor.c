@@ -8,8 +8,9 @@
 
 enum {
     ACCEPTS_PER_TURN = 64,
-    PAUSE_MS = 50,             /* how long to wait when a limit was reached */
-    NOTSENT_LOWAT = 128 * 1024, /* bytes a socket takes beyond what is in flight: priorities decide late */
+    PAUSE_MS = 50, /* how long to wait when a limit was reached */
+    NOTSENT_LOWAT =
+        128 * 1024, /* bytes a socket takes beyond what is in flight: priorities decide late */
 };
 
 /* A listening socket. */
@@ -79,7 +80,8 @@ static void acceptor_pause(struct acceptor *a, const char *why)
 
 static void acceptor_pause_fn(struct loop *l, struct timer *t)
 {
-    struct acceptor *a = (struct acceptor *)(void *)((char *)t - offsetof(struct acceptor, pause));
+    struct acceptor *a =
+        (struct acceptor *)(void *)((char *)t - offsetof(struct acceptor, pause));
 
     if (a->stopped)
         return;
@@ -104,7 +106,8 @@ static struct worker *acceptor_least_loaded(struct acceptor *a)
         struct worker *w = &a->workers[(a->turn + i) % a->n_workers];
         unsigned streams = atomic_load_explicit(&w->n_streams, memory_order_relaxed);
         unsigned conns = atomic_load_explicit(&w->n_conns, memory_order_relaxed);
-        if (!best || streams < best_streams || (streams == best_streams && conns < best_conns)) {
+        if (!best || streams < best_streams ||
+            (streams == best_streams && conns < best_conns)) {
             best = w;
             best_streams = streams;
             best_conns = conns;
@@ -113,7 +116,8 @@ static struct worker *acceptor_least_loaded(struct acceptor *a)
     return best;
 }
 
-static void acceptor_give(struct acceptor *a, const struct conn_accepted *c, const uint8_t *first, size_t n)
+static void acceptor_give(struct acceptor *a, const struct conn_accepted *c,
+                          const uint8_t *first, size_t n)
 {
     if (worker_give(acceptor_least_loaded(a), c, first, n) < 0)
         close(c->fd);
@@ -184,10 +188,12 @@ static void young_event(struct loop *l, struct loop_source *src, uint32_t events
 static void young_timer(struct loop *l, struct timer *t)
 {
     (void)l;
-    young_drop((struct acceptor_young *)(void *)((char *)t - offsetof(struct acceptor_young, timer)));
+    young_drop(
+        (struct acceptor_young *)(void *)((char *)t - offsetof(struct acceptor_young, timer)));
 }
 
-static void young_new(struct acceptor *a, const struct conn_accepted *c, const uint8_t *first, size_t n)
+static void young_new(struct acceptor *a, const struct conn_accepted *c, const uint8_t *first,
+                      size_t n)
 {
     struct acceptor_young *y = calloc(1, sizeof(*y));
 
@@ -279,7 +285,8 @@ static bool address_is_any(const union sockaddr_any *s)
     return s->sa.sa_family == AF_INET6 && IN6_IS_ADDR_UNSPECIFIED(&s->in6.sin6_addr);
 }
 
-static int port_init(struct acceptor *a, struct acceptor_port *port, const struct gateway_listener *li)
+static int port_init(struct acceptor *a, struct acceptor_port *port,
+                     const struct gateway_listener *li)
 {
     socklen_t len = sizeof(port->local);
     int one = 1, lowat = NOTSENT_LOWAT;
@@ -291,15 +298,16 @@ static int port_init(struct acceptor *a, struct acceptor_port *port, const struc
     if (getsockname(li->fd, &port->local.sa, &len) < 0)
         return -1;
     port->any_address = address_is_any(&port->local);
-    if (port->local.sa.sa_family != AF_UNIX) { /* accepted sockets inherit both: no call per connection */
+    if (port->local.sa.sa_family !=
+        AF_UNIX) { /* accepted sockets inherit both: no call per connection */
         setsockopt(li->fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
         setsockopt(li->fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &lowat, sizeof(lowat));
     }
     return loop_add(a->loop, &port->src, EPOLLIN);
 }
 
-struct acceptor *acceptor_new(struct loop *l, const struct gateway_setup *setup, struct worker *workers,
-                              unsigned n_workers)
+struct acceptor *acceptor_new(struct loop *l, const struct gateway_setup *setup,
+                              struct worker *workers, unsigned n_workers)
 {
     struct acceptor *a = calloc(1, sizeof(*a));
 

@@ -15,7 +15,8 @@
 
 struct acceptor;
 
-struct acceptor *acceptor_new(struct loop *l, const struct gateway_setup *setup, struct worker *workers,
+struct acceptor *acceptor_new(struct loop *l, const struct gateway_setup *setup,
+                              struct worker *workers,
                               unsigned n_workers); /* NULL: out of memory */
 void acceptor_free(struct acceptor *a);
 

@@ -18,9 +18,9 @@
 #include "worker.h"
 
 enum {
-    READS_PER_TURN = 4,        /* of 64 KiB: one fast upload must not hold up the others */
-    LINGER_SILENCE_MS = 5000,  /* RFC 9112 9.6; nginx's lingering_timeout */
-    LINGER_TOTAL_MS = 30000,   /* nginx's lingering_time */
+    READS_PER_TURN = 4,       /* of 64 KiB: one fast upload must not hold up the others */
+    LINGER_SILENCE_MS = 5000, /* RFC 9112 9.6; nginx's lingering_timeout */
+    LINGER_TOTAL_MS = 30000,  /* nginx's lingering_time */
 };
 
 static void conn_flush_fn(struct loop *l, struct loop_task *task);
@@ -46,8 +46,8 @@ void conn_log(const struct conn *c, int level, int err, const char *fmt, ...)
     vsnprintf(text, sizeof(text), fmt, ap);
     va_end(ap);
     log_line(level, "client=%s:%u conn=%llu %s: %s%s%s", c->peer_text, c->peer_port,
-             (unsigned long long)c->serial, gw_err_name(err), gw_err_text(err), text[0] ? "; " : "",
-             text);
+             (unsigned long long)c->serial, gw_err_name(err), gw_err_text(err),
+             text[0] ? "; " : "", text);
 }
 
 /* ---- what the loop watches ---- */
@@ -421,12 +421,15 @@ static int conn_check_times(struct conn *c, uint64_t now, uint64_t *next)
     if (progress && due(now, progress + (uint64_t)g->write_timeout_ms, next))
         return GW_ECLIENT_SLOW;
     if (c->state == CONN_HANDSHAKE)
-        return due(now, c->since_ms + (uint64_t)g->handshake_timeout_ms, next) ? GW_ECLIENT_TLS : 0;
+        return due(now, c->since_ms + (uint64_t)g->handshake_timeout_ms, next) ? GW_ECLIENT_TLS
+                                                                               : 0;
     if (c->n_streams)
         return 0;
     if (c->head_since_ms && c->proto == &http1_proto)
-        return due(now, c->head_since_ms + (uint64_t)g->head_timeout_ms, next) ? GW_EREQ_TIME : 0;
-    return due(now, c->idle_since_ms + (uint64_t)g->idle_timeout_ms, next) ? GW_ECLIENT_IDLE : 0;
+        return due(now, c->head_since_ms + (uint64_t)g->head_timeout_ms, next) ? GW_EREQ_TIME
+                                                                               : 0;
+    return due(now, c->idle_since_ms + (uint64_t)g->idle_timeout_ms, next) ? GW_ECLIENT_IDLE
+                                                                           : 0;
 }
 
 static void conn_time_out(struct conn *c, int err)
@@ -513,7 +516,8 @@ static void conn_name_peer(struct conn *c)
     case AF_INET6:
         /* A dual-stack listener gives IPv4 clients as ::ffff:a.b.c.d; applications compare with a.b.c.d. */
         if (IN6_IS_ADDR_V4MAPPED(&p->in6.sin6_addr))
-            inet_ntop(AF_INET, &p->in6.sin6_addr.s6_addr[12], c->peer_text, sizeof(c->peer_text));
+            inet_ntop(AF_INET, &p->in6.sin6_addr.s6_addr[12], c->peer_text,
+                      sizeof(c->peer_text));
         else
             inet_ntop(AF_INET6, &p->in6.sin6_addr, c->peer_text, sizeof(c->peer_text));
         c->peer_port = ntohs(p->in6.sin6_port);

@@ -114,32 +114,33 @@ struct conn {
     struct stream *events;       /* m  streams with something for the worker, in order */
     struct stream **events_tail; /* m */
     enum conn_lease lease;       /* m */
-    struct buf tls_out;          /* m  records made by tls_input, older than what is encrypted next */
-    bool dead;                   /* m  torn down: nothing is produced any more */
-    bool broken;                 /* m  the socket failed on write, or the protocol while producing */
-    bool tls_failed;             /* m  only tls_out may still be sent */
-    bool note;                   /* m  post a message when the lease comes back */
-    bool msg_pending;            /* m  a message to the worker is under way */
+    struct buf tls_out; /* m  records made by tls_input, older than what is encrypted next */
+    bool dead;          /* m  torn down: nothing is produced any more */
+    bool broken;        /* m  the socket failed on write, or the protocol while producing */
+    bool tls_failed;    /* m  only tls_out may still be sent */
+    bool note;          /* m  post a message when the lease comes back */
+    bool msg_pending;   /* m  a message to the worker is under way */
 
-    struct buf out;                   /* L  wire bytes made and not taken by the socket */
-    atomic_uint_least64_t progress_ms; /* a  when output that waits last moved; 0: none waits.  relaxed: a clock, not a flag */
+    struct buf out; /* L  wire bytes made and not taken by the socket */
+    atomic_uint_least64_t
+        progress_ms; /* a  when output that waits last moved; 0: none waits.  relaxed: a clock, not a flag */
 
-    struct loop_msg msg;    /*    guarded by msg_pending */
-    struct loop_task flush; /* o  end-of-turn output, and endings */
-    struct timer timer;     /* o  looks at all times below */
-    uint64_t since_ms;      /* o  when it was accepted; lingering: since when */
-    uint64_t read_at_ms;    /* o  last byte from the client */
-    uint64_t idle_since_ms; /* o  when the last stream ended */
-    uint64_t head_since_ms; /* o  first byte of a head that is not complete (h1); 0: none */
-    uint32_t epoll_events;  /* o  what the loop watches */
-    int end_err;            /* o  why it ends */
-    bool read_paused;       /* o  the protocol asked */
-    bool kill;              /* o  tear down at the end of the turn */
-    bool ends;              /* o  close when the output went out */
-    bool lingers;           /* o  and read on for a while before closing */
-    bool drains;            /* o  close when the protocol is done */
-    bool close_sent;        /* o  close_notify was made */
-    bool eof_in;            /* o  the client closed its side */
+    struct loop_msg msg;      /*    guarded by msg_pending */
+    struct loop_task flush;   /* o  end-of-turn output, and endings */
+    struct timer timer;       /* o  looks at all times below */
+    uint64_t since_ms;        /* o  when it was accepted; lingering: since when */
+    uint64_t read_at_ms;      /* o  last byte from the client */
+    uint64_t idle_since_ms;   /* o  when the last stream ended */
+    uint64_t head_since_ms;   /* o  first byte of a head that is not complete (h1); 0: none */
+    uint32_t epoll_events;    /* o  what the loop watches */
+    int end_err;              /* o  why it ends */
+    bool read_paused;         /* o  the protocol asked */
+    bool kill;                /* o  tear down at the end of the turn */
+    bool ends;                /* o  close when the output went out */
+    bool lingers;             /* o  and read on for a while before closing */
+    bool drains;              /* o  close when the protocol is done */
+    bool close_sent;          /* o  close_notify was made */
+    bool eof_in;              /* o  the client closed its side */
     struct conn *prev, *next; /* o  worker's list */
 };
 

@@ -6,7 +6,9 @@
 
 #include "tls.h"
 
-enum { WIRE_ROOM = SEND_BATCH + 4096 }; /* TLS adds 22 bytes per record of up to 16 KiB, more for small ones */
+enum {
+    WIRE_ROOM = SEND_BATCH + 4096
+}; /* TLS adds 22 bytes per record of up to 16 KiB, more for small ones */
 
 int send_scratch_init(struct send_scratch *x)
 {

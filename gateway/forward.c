@@ -272,7 +272,8 @@ static void forward_begin(struct stream *s)
     f->content_length = s->req.has_body ? s->req.content_length : -1;
     if (!s->req.has_body && s->req.content_length == 0)
         f->content_length = 0; /* an empty POST says so */
-    f->collecting = s->req.has_body && (mode == CONF_BODY_SPOOL || (unknown && mode == CONF_BODY_AUTO));
+    f->collecting =
+        s->req.has_body && (mode == CONF_BODY_SPOOL || (unknown && mode == CONF_BODY_AUTO));
     if (!f->collecting) {
         forward_ask(f);
         return;

@@ -17,28 +17,28 @@ struct forward {
     struct stream *s;
     struct pool *pool;
     struct route_match *m;
-    struct fcgi_request *req;      /* NULL when none is under way */
-    unsigned tries;                /* requests begun */
+    struct fcgi_request *req; /* NULL when none is under way */
+    unsigned tries;           /* requests begun */
 
     /* request body */
-    struct spool *in_spool;        /* NULL unless spooled */
-    struct chain in_next;          /* taken from the spool, not yet by the backend */
-    int64_t content_length;        /* what CONTENT_LENGTH says, -1: left out */
-    bool collecting;               /* the spool is still being filled */
-    bool body_sent;                /* the backend took body bytes: no retry */
+    struct spool *in_spool; /* NULL unless spooled */
+    struct chain in_next;   /* taken from the spool, not yet by the backend */
+    int64_t content_length; /* what CONTENT_LENGTH says, -1: left out */
+    bool collecting;        /* the spool is still being filled */
+    bool body_sent;         /* the backend took body bytes: no retry */
 
     /* response */
     struct response_parser parser;
-    bool parsing;                  /* parser is initialised */
-    bool head_done;                /* the final head went to the stream */
-    bool redirect;                 /* local redirect: the rest of the output is dropped */
-    bool streams;                  /* never spooled: event streams, X-Accel-Buffering: no */
-    bool ended;                    /* END_REQUEST came; what is spooled still has to go out */
-    bool paused;                   /* the backend is not read */
-    bool spooling;                 /* the client is slow: output goes to out_spool */
-    bool overlong;                 /* more than Content-Length came: said once */
-    struct spool *out_spool;       /* NULL until the client was slow */
-    struct timer slow;             /* while paused for the client */
+    bool parsing;            /* parser is initialised */
+    bool head_done;          /* the final head went to the stream */
+    bool redirect;           /* local redirect: the rest of the output is dropped */
+    bool streams;            /* never spooled: event streams, X-Accel-Buffering: no */
+    bool ended;              /* END_REQUEST came; what is spooled still has to go out */
+    bool paused;             /* the backend is not read */
+    bool spooling;           /* the client is slow: output goes to out_spool */
+    bool overlong;           /* more than Content-Length came: said once */
+    struct spool *out_spool; /* NULL until the client was slow */
+    struct timer slow;       /* while paused for the client */
     struct buf stderr_line;
     uint64_t granted_ms;
 };

@@ -14,8 +14,8 @@
 
 enum {
     SLOW_MS = 50,
-    HEAD_MAX = 64 * 1024,    /* of a response's head */
-    STDERR_LINE = 2048,      /* longer lines are logged in pieces */
+    HEAD_MAX = 64 * 1024, /* of a response's head */
+    STDERR_LINE = 2048,   /* longer lines are logged in pieces */
     OUT_STEP = 64 * 1024,
 };
 
@@ -136,8 +136,8 @@ static void out_body(struct forward *f, const uint8_t *p, size_t n)
 
     if (s->out.left >= 0 && (uint64_t)n > (uint64_t)s->out.left && !f->overlong) {
         f->overlong = true;
-        conn_log(s->conn, CONF_LOG_WARN, GW_OK, "pool=%s sent more than its Content-Length: cut",
-                 s->pool_name);
+        conn_log(s->conn, CONF_LOG_WARN, GW_OK,
+                 "pool=%s sent more than its Content-Length: cut", s->pool_name);
     }
     if (f->spooling || (f->out_spool && spool_len(f->out_spool))) {
         if (spool_append(f->out_spool, p, n) < 0)
@@ -256,7 +256,8 @@ static int no_head_err(const struct forward *f)
 {
     uint64_t took = loop_now_ms(f->s->loop) - f->granted_ms;
 
-    return took + 200 >= (uint64_t)pool_conf(f->pool)->timeout_ms ? GW_EBACKEND_TIME : GW_ECGI_NO_HEAD;
+    return took + 200 >= (uint64_t)pool_conf(f->pool)->timeout_ms ? GW_EBACKEND_TIME
+                                                                  : GW_ECGI_NO_HEAD;
 }
 
 void forward_end(void *arg, uint32_t app_status)
@@ -267,8 +268,9 @@ void forward_end(void *arg, uint32_t app_status)
     f->req = NULL;
     stderr_flush(f);
     if (app_status)
-        conn_log(s->conn, CONF_LOG_WARN, GW_OK, "pool=%s request=\"%.*s %.*s\" ended with status %u",
-                 s->pool_name, SLICE_FMT(s->req.method), SLICE_FMT(s->req.target), app_status);
+        conn_log(s->conn, CONF_LOG_WARN, GW_OK,
+                 "pool=%s request=\"%.*s %.*s\" ended with status %u", s->pool_name,
+                 SLICE_FMT(s->req.method), SLICE_FMT(s->req.target), app_status);
     if (!f->head_done) {
         forward_fail(f, no_head_err(f));
         return;

@@ -77,7 +77,8 @@ static void gateway_drain(struct gateway *g)
     acceptor_stop(g->acceptor);
     for (unsigned i = 0; i < g->n_workers; i++)
         worker_drain(&g->workers[i]);
-    g->drain_until_ms = loop_now_ms(g->loop) + (uint64_t)g->setup->conf->gateway.drain_timeout_ms;
+    g->drain_until_ms =
+        loop_now_ms(g->loop) + (uint64_t)g->setup->conf->gateway.drain_timeout_ms;
     timer_set(g->loop, &g->drain, DRAIN_LOOK_MS);
 }
 
@@ -85,7 +86,8 @@ static void gateway_use_spawner(struct gateway *g, int fd);
 
 static void control_event(struct loop *l, struct loop_source *src, uint32_t events)
 {
-    struct gateway *g = (struct gateway *)(void *)((char *)src - offsetof(struct gateway, control));
+    struct gateway *g =
+        (struct gateway *)(void *)((char *)src - offsetof(struct gateway, control));
     char order = 0;
     int fds[2];
     size_t n_fds = 0;
@@ -111,7 +113,8 @@ static void control_event(struct loop *l, struct loop_source *src, uint32_t even
 
 static void spawner_event(struct loop *l, struct loop_source *src, uint32_t events)
 {
-    struct gateway *g = (struct gateway *)(void *)((char *)src - offsetof(struct gateway, spawner));
+    struct gateway *g =
+        (struct gateway *)(void *)((char *)src - offsetof(struct gateway, spawner));
     struct spawner_msg m;
 
     (void)events;
@@ -125,7 +128,8 @@ static void spawner_event(struct loop *l, struct loop_source *src, uint32_t even
             loop_del(l, src); /* a new spawner gets a new gateway end from the master */
             return;
         }
-        if (n == sizeof(m) && m.generation == g->setup->generation && m.pool < g->setup->conf->n_pools)
+        if (n == sizeof(m) && m.generation == g->setup->generation &&
+            m.pool < g->setup->conf->n_pools)
             pool_process(g->pools[m.pool], &m);
     }
 }
@@ -144,8 +148,8 @@ static void gateway_want_processes(struct gateway *g)
                                     .pool = i,
                                     .slot = slot};
             if (send(g->spawner.fd, &m, sizeof(m), MSG_NOSIGNAL) < 0)
-                log_line(CONF_LOG_ERROR, "pool %s: spawner does not listen: %s", conf->pools[i].name,
-                         strerror(errno));
+                log_line(CONF_LOG_ERROR, "pool %s: spawner does not listen: %s",
+                         conf->pools[i].name, strerror(errno));
         }
     }
 }
@@ -274,7 +278,8 @@ int gateway_run(const struct gateway_setup *setup)
 
     pthread_setname_np(pthread_self(), "acceptor");
     if (gateway_make(&g) < 0 || gateway_watch(&g) < 0 || gateway_start(&g) < 0) {
-        log_line(CONF_LOG_ERROR, "gateway: cannot start: out of memory, descriptors or threads");
+        log_line(CONF_LOG_ERROR,
+                 "gateway: cannot start: out of memory, descriptors or threads");
     } else {
         gateway_want_processes(&g);
         if (fdpass_send(setup->control_fd, GATEWAY_CONTROL_READY, NULL, 0) < 0)

@@ -75,8 +75,8 @@ static inline void lock_wait(struct lock *l, pthread_cond_t *c) REQUIRES(*l) NO_
 }
 
 /* The same until a time of the condition's clock: 0 or ETIMEDOUT. */
-static inline int lock_wait_until(struct lock *l, pthread_cond_t *c, const struct timespec *until)
-    REQUIRES(*l) NO_TSA
+static inline int lock_wait_until(struct lock *l, pthread_cond_t *c,
+                                  const struct timespec *until) REQUIRES(*l) NO_TSA
 {
     atomic_store_explicit(&l->owner, 0, memory_order_relaxed);
     int rc = pthread_cond_timedwait(c, &l->mu, until);

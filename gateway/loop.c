@@ -10,21 +10,21 @@ enum { LOOP_BATCH = 256 };
 
 /* Field keys:  I set at init   o owner thread   m under mu   a atomic */
 struct loop {
-    int epoll_fd;                /* I */
-    struct loop_source wake;     /* I  eventfd */
-    pthread_t owner;             /* I  set by loop_run */
-    uint64_t now_ms;             /* o */
-    struct wheel wheel;          /* o */
-    struct loop_task *tasks;     /* o  end-of-turn list, in order */
-    struct loop_task **tasks_end; /* o */
-    struct loop_task *running;    /* o  those of this turn that have not run yet */
+    int epoll_fd;                         /* I */
+    struct loop_source wake;              /* I  eventfd */
+    pthread_t owner;                      /* I  set by loop_run */
+    uint64_t now_ms;                      /* o */
+    struct wheel wheel;                   /* o */
+    struct loop_task *tasks;              /* o  end-of-turn list, in order */
+    struct loop_task **tasks_end;         /* o */
+    struct loop_task *running;            /* o  those of this turn that have not run yet */
     struct epoll_event batch[LOOP_BATCH]; /* o */
-    int n_batch;                 /* o */
-    void *user;                  /* I */
-    atomic_bool stop;            /* a  release by loop_stop, acquire by the owner after a wake-up */
-    struct lock mu;              /*    leaf */
-    struct loop_msg *msgs;       /* m  in order; the reader is woken only when it was empty */
-    struct loop_msg **msgs_end;  /* m */
+    int n_batch;                          /* o */
+    void *user;                           /* I */
+    atomic_bool stop;      /* a  release by loop_stop, acquire by the owner after a wake-up */
+    struct lock mu;        /*    leaf */
+    struct loop_msg *msgs; /* m  in order; the reader is woken only when it was empty */
+    struct loop_msg **msgs_end;    /* m */
     uint8_t scratch[LOOP_SCRATCH]; /* o */
 };
 

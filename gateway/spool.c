@@ -9,8 +9,8 @@
 
 enum {
     READ_SIZE = 64 * 1024,
-    WRITE_AT = 64 * 1024,       /* bytes of tail that are worth a job */
-    CONGESTED_AT = 192 * 1024,  /* bytes of tail that the file has not taken */
+    WRITE_AT = 64 * 1024,      /* bytes of tail that are worth a job */
+    CONGESTED_AT = 192 * 1024, /* bytes of tail that the file has not taken */
 };
 
 enum spool_work { WORK_NONE, WORK_WRITE, WORK_READ };
@@ -20,25 +20,25 @@ struct spool {
     struct job job;
     struct spool_budget *budget;
     struct writers *writers;
-    spool_fn *fn;            /* o  NULL once freed by its owner */
+    spool_fn *fn; /* o  NULL once freed by its owner */
     void *arg;
-    struct chain front;      /* o */
-    struct chain tail;       /* o */
-    struct chain moving;     /* j  being written, or just read */
-    uint64_t file_read;      /* o  file offset of the next byte to be read */
-    uint64_t file_end;       /* o  of the next byte to be written */
-    uint64_t reserved;       /* o  bytes taken from the budget */
-    int file_fd;             /* j */
-    enum spool_work work;    /* o  what runs */
-    int err;                 /* o */
-    int job_err;             /* j */
-    bool wanted;             /* o  somebody waits for bytes from the file */
-    bool soft;               /* o  at the limit: wait, do not fail */
-    bool full;               /* o  soft, and the limit or a full disk was met: no more goes into the file */
+    struct chain front;   /* o */
+    struct chain tail;    /* o */
+    struct chain moving;  /* j  being written, or just read */
+    uint64_t file_read;   /* o  file offset of the next byte to be read */
+    uint64_t file_end;    /* o  of the next byte to be written */
+    uint64_t reserved;    /* o  bytes taken from the budget */
+    int file_fd;          /* j */
+    enum spool_work work; /* o  what runs */
+    int err;              /* o */
+    int job_err;          /* j */
+    bool wanted;          /* o  somebody waits for bytes from the file */
+    bool soft;            /* o  at the limit: wait, do not fail */
+    bool full; /* o  soft, and the limit or a full disk was met: no more goes into the file */
 };
 
-struct spool *spool_new(struct spool_budget *b, struct writers *writers, struct loop *loop, bool soft,
-                        spool_fn *fn, void *arg)
+struct spool *spool_new(struct spool_budget *b, struct writers *writers, struct loop *loop,
+                        bool soft, spool_fn *fn, void *arg)
 {
     struct spool *sp = calloc(1, sizeof(*sp));
 

@@ -20,9 +20,9 @@ struct spool;
 
 /* Shared by all workers: where files go, and how much may be in them. */
 struct spool_budget {
-    const char *dir;           /* I */
-    uint64_t limit;            /* I  bytes, 0: none */
-    size_t memory;             /* I  bytes of one body kept in memory before its file starts */
+    const char *dir;            /* I */
+    uint64_t limit;             /* I  bytes, 0: none */
+    size_t memory;              /* I  bytes of one body kept in memory before its file starts */
     atomic_uint_least64_t used; /* a  relaxed: a gauge */
 };
 
@@ -31,9 +31,9 @@ typedef void spool_fn(void *arg);
 
 /* soft: at the limit (spool_limit, full disk) it stays congested instead of failing, for data whose source can be
  * made to wait.  NULL: memory is out. */
-struct spool *spool_new(struct spool_budget *b, struct writers *writers, struct loop *loop, bool soft,
-                        spool_fn *fn, void *arg);
-void spool_free(struct spool *sp);  /* fn is not called any more */
+struct spool *spool_new(struct spool_budget *b, struct writers *writers, struct loop *loop,
+                        bool soft, spool_fn *fn, void *arg);
+void spool_free(struct spool *sp); /* fn is not called any more */
 
 /* Add bytes.  0, or the spool's error. */
 int spool_append(struct spool *sp, const void *p, size_t n);
@@ -45,7 +45,8 @@ int spool_append_chain(struct spool *sp, struct chain *from);
 size_t spool_take(struct spool *sp, struct chain *to, size_t max);
 
 uint64_t spool_len(const struct spool *sp); /* bytes in it, wherever */
-bool spool_congested(const struct spool *sp); /* the file does not keep up: add no more until fn */
+bool spool_congested(
+    const struct spool *sp); /* the file does not keep up: add no more until fn */
 int spool_err(const struct spool *sp);
 
 #endif

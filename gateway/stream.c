@@ -151,7 +151,8 @@ int stream_send_head(struct stream *s, const struct response *r)
         return GW_ECLIENT_GONE;
     s->status = r->status;
     s->answered = true;
-    bool no_body = slice_eq(s->req.method, SLICE("HEAD")) || r->status == 204 || r->status == 304;
+    bool no_body =
+        slice_eq(s->req.method, SLICE("HEAD")) || r->status == 204 || r->status == 304;
     if (r->status == 204)
         clean.content_length = -1; /* RFC 9110 8.6 */
     s->out.left = no_body ? -1 : clean.content_length;
@@ -169,7 +170,8 @@ int stream_send_head(struct stream *s, const struct response *r)
     return 0;
 }
 
-int stream_send_interim(struct stream *s, int status, const struct field *fields, size_t n_fields)
+int stream_send_interim(struct stream *s, int status, const struct field *fields,
+                        size_t n_fields)
 {
     if (s->over || s->answered)
         return 0;
@@ -242,7 +244,8 @@ void stream_finish(struct stream *s)
     if (s->over || s->finished)
         return;
     if (s->out.left > 0) {
-        conn_log(c, CONF_LOG_ERROR, GW_ECGI_SHORT, "%lld bytes missing", (long long)s->out.left);
+        conn_log(c, CONF_LOG_ERROR, GW_ECGI_SHORT, "%lld bytes missing",
+                 (long long)s->out.left);
         stream_abort(s, GW_ECGI_SHORT);
         return;
     }

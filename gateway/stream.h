@@ -99,7 +99,7 @@ struct stream {
     int err;                        /* o  first error, for the log */
     const char *pool_name;          /* o  for logs; NULL if no pool took part */
     uint64_t start_us;              /* o  monotonic, when the head was complete */
-    uint64_t created_ms;         /* o  loop time */
+    uint64_t created_ms;            /* o  loop time */
     uint64_t out_seen, out_seen_ms; /* o  body bytes the client had taken when last looked at */
     uint64_t body_at_ms;            /* o  when the last body byte came: body_timeout */
     unsigned redirects;             /* o  local redirects so far */

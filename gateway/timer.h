@@ -29,7 +29,7 @@ enum { WHEEL_TICK_MS = 16, WHEEL_BUCKETS = 512 };
 struct wheel {
     struct timer *buckets[WHEEL_BUCKETS];
     uint64_t used[WHEEL_BUCKETS / 64]; /* bit set: the bucket may hold timers */
-    uint64_t tick;                     /* the next tick to be looked at; a tick is WHEEL_TICK_MS */
+    uint64_t tick; /* the next tick to be looked at; a tick is WHEEL_TICK_MS */
 };
 
 void wheel_init(struct wheel *w, uint64_t now_ms);

@@ -88,7 +88,6 @@ void worker_forget_conn(struct worker *w, struct conn *c)
 
 /* ---- draining and stopping ---- */
 
-
 static void worker_drain_fn(struct loop *l, struct loop_msg *msg)
 {
     struct worker *w = loop_user(l);
@@ -157,7 +156,8 @@ struct slice worker_date(struct worker *w)
 
 static void worker_access_fn(struct loop *l, struct timer *t)
 {
-    struct worker *w = (struct worker *)(void *)((char *)t - offsetof(struct worker, access_timer));
+    struct worker *w =
+        (struct worker *)(void *)((char *)t - offsetof(struct worker, access_timer));
 
     (void)l;
     log_batch_flush(&w->access);

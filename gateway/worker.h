@@ -18,39 +18,41 @@ struct spool_budget;
 
 /* Field keys: I set at init, o the worker's thread, a atomic */
 struct worker {
-    unsigned index;               /* I */
-    struct loop *loop;            /* I */
-    pthread_t thread;             /* I */
-    const struct conf *conf;      /* I */
-    struct gateway *gateway;      /* I */
-    struct router *router;        /* I */
-    struct writers *writers;      /* I */
-    bool writers_always;          /* I  writer = always: every byte goes through the threads */
-    struct tls_config *tls;       /* I */
-    struct spool_budget *spool;   /* I */
-    uint64_t tick_ms;             /* I  the shortest of the connections' times */
-    struct log_batch access;      /* o */
-    struct timer access_timer;    /* o */
-    struct conn *conns;           /* o */
-    struct buf plain;             /* o  decrypted input of one turn */
-    struct send_scratch send;     /* o */
-    atomic_uint n_conns;          /* a  relaxed: the acceptor's choice and statistics */
-    atomic_uint n_streams;        /* a  relaxed */
-    unsigned n_jobs;              /* o  under way on writer threads */
-    bool draining;                /* o */
-    bool stopping;                /* o  connections are cut off; the loop ends with the last one */
-    time_t date_at;               /* o  Date field, made once a second */
-    char date[32];                /* o */
-    size_t date_len;              /* o */
+    unsigned index;             /* I */
+    struct loop *loop;          /* I */
+    pthread_t thread;           /* I */
+    const struct conf *conf;    /* I */
+    struct gateway *gateway;    /* I */
+    struct router *router;      /* I */
+    struct writers *writers;    /* I */
+    bool writers_always;        /* I  writer = always: every byte goes through the threads */
+    struct tls_config *tls;     /* I */
+    struct spool_budget *spool; /* I */
+    uint64_t tick_ms;           /* I  the shortest of the connections' times */
+    struct log_batch access;    /* o */
+    struct timer access_timer;  /* o */
+    struct conn *conns;         /* o */
+    struct buf plain;           /* o  decrypted input of one turn */
+    struct send_scratch send;   /* o */
+    atomic_uint n_conns;        /* a  relaxed: the acceptor's choice and statistics */
+    atomic_uint n_streams;      /* a  relaxed */
+    unsigned n_jobs;            /* o  under way on writer threads */
+    bool draining;              /* o */
+    bool stopping;   /* o  connections are cut off; the loop ends with the last one */
+    time_t date_at;  /* o  Date field, made once a second */
+    char date[32];   /* o */
+    size_t date_len; /* o */
 };
 
-int worker_init(struct worker *w);  /* fields marked I are set by the caller; 0 or GW_ENO_MEMORY */
+int worker_init(
+    struct worker *w); /* fields marked I are set by the caller; 0 or GW_ENO_MEMORY */
 int worker_start(struct worker *w); /* its thread; 0 or errno */
 void worker_join(struct worker *w);
 void worker_fini(struct worker *w);
 
 /* Any thread: take over an accepted socket (copied; its descriptor is the worker's from now on). */
-int worker_give(struct worker *w, const struct conn_accepted *a, const uint8_t *first, size_t n);
+int worker_give(struct worker *w, const struct conn_accepted *a, const uint8_t *first,
+                size_t n);
 /* Any thread: let connections finish; or cut them off and end the loop. */
 void worker_drain(struct worker *w);
 void worker_stop(struct worker *w);

@@ -21,19 +21,19 @@
 #include "worker.h"
 
 enum {
-    STALL_MS = 20,   /* a socket not writable for so long gives its thread back */
-    PARK_S = 2,      /* a thread not needed for so long ends */
+    STALL_MS = 20, /* a socket not writable for so long gives its thread back */
+    PARK_S = 2,    /* a thread not needed for so long ends */
     WRITER_STACK = 256 * 1024,
 };
 
 /* Field keys:  o the thread's own   m under writers->mu */
 struct writer_thread {
-    struct writer_thread *next; /* m  idle list, last parked first */
-    struct writers *writers;    /* o */
-    struct conn *conn;          /* m  lease handed over */
-    struct job *job;            /* m */
-    bool idle;                  /* m  on the idle list */
-    pthread_cond_t wake;        /* m  conn or job was set */
+    struct writer_thread *next;  /* m  idle list, last parked first */
+    struct writers *writers;     /* o */
+    struct conn *conn;           /* m  lease handed over */
+    struct job *job;             /* m */
+    bool idle;                   /* m  on the idle list */
+    pthread_cond_t wake;         /* m  conn or job was set */
     struct send_scratch scratch; /* o */
 };
 
@@ -82,7 +82,8 @@ void writers_free(struct writers *w)
 /* Under c->mu: post c's message after unlocking? */
 static bool note_due_locked(struct conn *c)
 {
-    bool due = !c->msg_pending && (c->events || c->note || c->broken || c->lease == LEASE_STALLED);
+    bool due =
+        !c->msg_pending && (c->events || c->note || c->broken || c->lease == LEASE_STALLED);
 
     if (due)
         c->msg_pending = true;
