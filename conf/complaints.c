@@ -15,7 +15,7 @@ void complain(struct complaints *c, struct place place, const char *fmt, ...)
     char text[COMPLAINT_TEXT_MAX];
     va_list ap;
 
-    if (c->n == COMPLAINTS_MAX) {
+    if (complaints_full(c)) {
         c->n_more++;
         return;
     }

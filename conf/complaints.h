@@ -46,6 +46,12 @@ void complain_no_memory(struct complaints *c);
 void complaints_print(struct complaints *c, const char *name, const char *const *files,
                       FILE *out);
 
+/* Is one more not even worth a search for the nearest word? */
+static inline bool complaints_full(const struct complaints *c)
+{
+    return c->n == COMPLAINTS_MAX;
+}
+
 static inline bool complaints_any(const struct complaints *c)
 {
     return c->n || c->no_memory;

@@ -98,7 +98,7 @@ static int reference(struct load *l, struct place place, enum schema_section kin
 
     if (names_find(&l->names[kind], slice_str(name), &at))
         return (int)l->sections[at].index;
-    for (size_t i = 0; i < l->n_sections; i++) {
+    for (size_t i = 0; i < l->n_sections && !complaints_full(&l->bad); i++) {
         if (l->sections[i].kind == kind)
             nearest_try(&near, slice_str(l->sections[i].name));
     }

@@ -340,7 +340,7 @@ struct schema_text schema_number(enum schema_type type, int64_t n)
 
     while (unit->value > 1 && (n == 0 || n % unit->value != 0))
         unit++;
-    snprintf(text.s, sizeof(text.s), "%" PRId64 "%s", n / unit->value, unit->word);
+    (void)snprintf(text.s, sizeof(text.s), "%" PRId64 "%s", n / unit->value, unit->word);
     return text;
 }
 

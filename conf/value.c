@@ -373,7 +373,7 @@ static const char *set_command(const struct value *v)
     const char *why = set_words(&into, push_slice);
     if (why)
         return why;
-    if (list.words[0].p[0] != '/')
+    if (list.n == 0 || list.words[0].p[0] != '/')
         return wrong(v, "the program must be an absolute path", "");
     const char **argv = arena_zalloc(v->arena, (list.n + (size_t)1) * sizeof(*argv));
     if (!argv)
