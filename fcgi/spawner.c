@@ -23,7 +23,7 @@
 enum {
     EVENTS_A_TURN = 64,
     MESSAGES_A_TURN = 256, /* from the gateway: no flood keeps the other work waiting */
-    END_LIMIT_MS = 4000,   /* TERM, 3 s, KILL, and a moment for the KILL to work */
+    END_LIMIT_MS = 5000,   /* TERM, 3 s (runners 4), KILL, and a moment for the KILL to work */
     ORPHANS_LIMIT_MS = 2000,
 };
 

@@ -22,19 +22,14 @@ static char *dup_text(struct arena *a, const char *text)
 static int runner_argv(const struct spawner_setup *setup, const struct conf_pool *pool,
                        struct arena *a, struct spawner_command *cmd)
 {
-    struct slice timeout = arena_printf(a, "%lldms", (long long)pool->timeout_ms);
-    const char *words[] = {setup->runner_path, "--timeout", timeout.p};
-    enum { N = sizeof words / sizeof words[0] };
+    struct slice timeout = arena_printf(a, "--timeout=%lldms", (long long)pool->timeout_ms);
 
-    cmd->argv = arena_zalloc(a, (N + 1) * sizeof *cmd->argv);
+    cmd->argv = arena_zalloc(a, 3 * sizeof *cmd->argv);
     if (!cmd->argv || !timeout.p)
         return ENOMEM;
-    for (size_t i = 0; i < N; i++) {
-        cmd->argv[i] = dup_text(a, words[i]);
-        if (!cmd->argv[i])
-            return ENOMEM;
-    }
-    return 0;
+    cmd->argv[0] = dup_text(a, setup->runner_path);
+    cmd->argv[1] = (char *)(uintptr_t)timeout.p;
+    return cmd->argv[0] ? 0 : ENOMEM;
 }
 
 static int spawn_argv(const struct conf_pool *pool, struct arena *a,

@@ -122,6 +122,7 @@ struct proc *proc_start(const struct spawner_env *env, const struct conf_pool *p
     }
     p->pool = pool->name;
     p->started_ms = now_ms;
+    p->kill_after_ms = PROC_KILL_MS + (pool->cgi ? PROC_RUNNER_MS : 0);
     p->step_ms = UINT64_MAX;
     lines_init(&p->lines, log_output, p);
     /* Watched before the fork: what fails then needs no process to be taken back. */
@@ -173,7 +174,7 @@ void proc_end(struct proc *p, uint64_t now_ms)
 {
     if (p->step != PROC_LIVES)
         return;
-    p->kill_ms = now_ms + PROC_KILL_MS;
+    p->kill_ms = now_ms + p->kill_after_ms;
     if (p->reaped) {
         signal_group(p, SIGTERM);
         step_to(p, PROC_GROUP_TOLD, p->kill_ms);
@@ -193,7 +194,7 @@ void proc_reaped(struct proc *p, uint64_t now_ms)
     lines_flush(&p->lines);
     p->reaped = true;
     if (p->step == PROC_LIVES)
-        p->kill_ms = now_ms + PROC_KILL_MS;
+        p->kill_ms = now_ms + p->kill_after_ms;
     if (p->step == PROC_LIVES || p->step == PROC_LEADER_TOLD) {
         signal_group(p, SIGTERM);
         step_to(p, PROC_GROUP_TOLD, p->kill_ms);

@@ -53,12 +53,17 @@ struct proc {
     bool reaped;
     enum proc_step step;
     uint64_t started_ms;
-    uint64_t step_ms; /* UINT64_MAX: nothing is due */
-    uint64_t kill_ms; /* when the group is killed, counted from the first TERM */
+    uint64_t step_ms;       /* UINT64_MAX: nothing is due */
+    uint64_t kill_ms;       /* when the group is killed */
+    uint64_t kill_after_ms; /* that long after the first TERM */
     struct lines lines;
 };
 
-enum { PROC_GROUP_MS = 1000, PROC_KILL_MS = 3000 };
+enum {
+    PROC_GROUP_MS = 1000,
+    PROC_KILL_MS = 3000,
+    PROC_RUNNER_MS = 1000, /* more for runners, which give their scripts 3 s themselves */
+};
 
 /* NULL with *ret_err = errno when it could not even be forked or prepared. */
 struct proc *proc_start(const struct spawner_env *env, const struct conf_pool *pool,
