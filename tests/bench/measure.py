@@ -27,7 +27,8 @@ def h2load(server, workload, requests, log_path=None):
     rate = re.search(r"finished in ([\d.]+)(s|ms|us), ([\d.]+) req/s", done.stdout)
     good = re.search(r"status codes: (\d+) 2xx", done.stdout)
     if not rate or not good or int(good.group(1)) != requests:
-        raise BadAnswers(f"{server.peer.title}: {' '.join(command)}\n{done.stdout}{done.stderr}")
+        raise BadAnswers(f"{server.peer.title}: {' '.join(command)}\n{done.stdout}{done.stderr}"
+                         f"{server.logs()}")
     scale = {"s": 1, "ms": 1e-3, "us": 1e-6}[rate.group(2)]
     return {"rps": float(rate.group(3)), "seconds": float(rate.group(1)) * scale}
 

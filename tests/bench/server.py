@@ -1,5 +1,6 @@
 """One peer with its applications, running in a folder of its own."""
 
+import glob
 import os
 import pwd
 import re
@@ -118,9 +119,16 @@ class Server:
         deadline = time.monotonic() + START_S
         while not self.answers():
             if main.poll() is not None or time.monotonic() > deadline:
-                with open(f"{self.place}/output.log") as f:
-                    raise RuntimeError(f"{self.peer.title} does not answer\n{f.read()}")
+                raise RuntimeError(f"{self.peer.title} does not answer\n{self.logs()}")
             time.sleep(0.05)
+
+    def logs(self):
+        """The ends of what the server and its helpers wrote."""
+        text = ""
+        for path in (f"{self.place}/output.log", *glob.glob(f"{self.place}/*error.log")):
+            with open(path, errors="replace") as f:
+                text += f.read()[-3000:]
+        return text
 
     def answers(self):
         context = ssl._create_unverified_context()
