@@ -57,7 +57,7 @@ static const struct schema_kind kinds[SCHEMA_SECTIONS] = {
 static const struct schema_key keys[] = {
 #define G(field) AT(schema_gateway, conf.field)
     {SCHEMA_GATEWAY, "user", SCHEMA_STRING, 1, 32, NULL, NULL,
-     "User that the gateway changes to when started as root; set it then, or it stays root.",
+     "User that the gateway changes to when started as root; www-data or nobody unless set.",
      G(user)},
     {SCHEMA_GATEWAY, "workers", SCHEMA_NUMBER, 1, 256, "auto", "threads",
      "Threads that parse, route and forward; auto is one per core.", G(workers),
