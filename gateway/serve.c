@@ -157,7 +157,7 @@ static int make_text(const struct serve *s, const char *dir, const char *user, s
                      dir, s->place, s->place);
     if (cgi)
         rc |= buf_printf(text,
-                         "[route serve /cgi-bin/]\npool = scripts\nroot = %s\n"
+                         "[route serve /]\n[route serve /cgi-bin/]\npool = scripts\nroot = %s\n"
                          "[pool scripts]\ncgi = on\n",
                          scripts);
     return rc;
