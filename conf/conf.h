@@ -131,7 +131,9 @@ struct conf_pool {
     const char **spawn; /* argv, NULL-terminated; NULL unless spawned.  For cgi pools: NULL, the
                            runner is meant */
     bool cgi;
-    unsigned processes; /* processes h2cgi starts; cgi: max_requests unless set; spawn: 1 */
+    unsigned
+        processes; /* processes h2cgi starts; cgi: max_requests unless set, else 16; spawn: 1;
+                           connect: 0 */
     unsigned requests_per_process; /* requests one process takes at once; 1 */
     const char *user;              /* NULL: the gateway's user, or whoever started us */
     struct conf_env *env;          /* environment of the processes */
