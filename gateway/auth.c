@@ -356,15 +356,16 @@ void auth_check(struct stream *s, const struct conf_route *route, auth_done_fn *
         done(s, arg, &res);
         return;
     }
-    if (!htpasswd_stat(route->auth_file ? route->auth_file : "", &version)) {
-        log_file(route->auth_file ? route->auth_file : "(none)", errno);
+    const char *path = route->auth_file ? route->auth_file : "";
+    if (!htpasswd_stat(path, &version)) {
+        log_file(path, errno);
         res.err = GW_EAUTH_FILE;
-    } else if (!auth_tag(a, route->auth_file, &version, user, password, &tag)) {
+    } else if (!auth_tag(a, path, &version, user, password, &tag)) {
         res.err = GW_ENO_MEMORY;
     } else if (auth_cache_has(&a->cache, tag, loop_now_ms(s->loop))) {
         res = (struct auth_result){0, user};
     } else {
-        struct auth_req *r = req_new(s, route->auth_file, user, password);
+        struct auth_req *r = req_new(s, path, user, password);
         if (r) {
             r->done = done;
             r->arg = arg;

@@ -315,13 +315,12 @@ static struct chunk *read_small(int fd, struct range part)
     if (part.n == 0 || part.n > CHUNK_MAX)
         return NULL;
     struct chunk *k = chunk_new((size_t)part.n);
-    ssize_t n = k ? read_warm(fd, k, part.first) : -1;
-    if (n != (ssize_t)part.n) {
-        free(k);
-        return NULL;
+    if (k && read_warm(fd, k, part.first) == (ssize_t)part.n) {
+        k->len = (uint32_t)part.n;
+        return k;
     }
-    k->len = (uint32_t)n;
-    return k;
+    free(k);
+    return NULL;
 }
 
 /* Takes fd. */

@@ -67,15 +67,10 @@ void hosts_fini(struct hosts *h)
 
 struct slice host_of_authority(struct slice authority)
 {
-    const char *end;
+    bool literal = slice_starts(authority, SLICE("[")); /* RFC 3986 3.2.2 */
+    ssize_t end = slice_find(authority, literal ? ']' : ':');
 
-    if (authority.n && authority.p[0] == '[') /* RFC 3986 3.2.2 */
-        end = memchr(authority.p, ']', authority.n);
-    else
-        end = memchr(authority.p ? authority.p : "", ':', authority.n);
-    if (!end)
-        return authority;
-    return slice_of(authority.p, (size_t)(end - authority.p) + (*end == ']'));
+    return end < 0 ? authority : slice_of(authority.p, (size_t)end + literal);
 }
 
 const struct conf_site *hosts_find(const struct hosts *h, struct slice authority)

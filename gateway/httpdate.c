@@ -16,13 +16,14 @@ struct slice httpdate_format(char out[HTTPDATE_LEN + 1], int64_t t)
     time_t clamped = (time_t)(t < 0 ? 0 : t > last_second ? last_second : t);
     struct tm tm;
 
-    gmtime_r(&clamped, &tm);
+    (void)gmtime_r(&clamped, &tm); /* fails for years beyond an int only */
     /* Not strftime: names must not follow a locale.  The remainders are for the compiler, which
      * cannot know the ranges of struct tm. */
-    snprintf(out, HTTPDATE_LEN + 1, "%s, %02u %s %04u %02u:%02u:%02u GMT",
-             day_names[(unsigned)tm.tm_wday % 7], (unsigned)tm.tm_mday % 100,
-             month_names[(unsigned)tm.tm_mon % 12], (unsigned)(tm.tm_year + 1900) % 10000,
-             (unsigned)tm.tm_hour % 100, (unsigned)tm.tm_min % 100, (unsigned)tm.tm_sec % 100);
+    (void)snprintf(out, HTTPDATE_LEN + 1, "%s, %02u %s %04u %02u:%02u:%02u GMT",
+                   day_names[(unsigned)tm.tm_wday % 7], (unsigned)tm.tm_mday % 100,
+                   month_names[(unsigned)tm.tm_mon % 12], (unsigned)(tm.tm_year + 1900) % 10000,
+                   (unsigned)tm.tm_hour % 100, (unsigned)tm.tm_min % 100,
+                   (unsigned)tm.tm_sec % 100);
     return slice_of(out, HTTPDATE_LEN);
 }
 
@@ -89,7 +90,7 @@ static bool parse_imf(struct slice s, struct tm *tm)
 static bool parse_rfc850(struct slice s, struct tm *tm, int64_t now)
 {
     time_t t = (time_t)now;
-    struct tm today;
+    struct tm today = {.tm_year = 70};
 
     if (!take_name(&s, long_day_names, 7, &tm->tm_wday) || !take(&s, ", ") ||
         !take_number(&s, 2, &tm->tm_mday) || !take(&s, "-") ||
@@ -97,7 +98,7 @@ static bool parse_rfc850(struct slice s, struct tm *tm, int64_t now)
         !take_number(&s, 2, &tm->tm_year) || !take(&s, " ") || !take_time(&s, tm) ||
         !take(&s, " GMT") || s.n != 0)
         return false;
-    gmtime_r(&t, &today);
+    (void)gmtime_r(&t, &today);
     tm->tm_year += today.tm_year - today.tm_year % 100;
     if (tm->tm_year > today.tm_year + 50)
         tm->tm_year -= 100;

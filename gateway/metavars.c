@@ -60,7 +60,8 @@ static struct slice content_type(const struct metavars *v, char scratch[64])
     const struct field *f = request_field(v, SLICE("Content-Type"));
 
     (void)scratch;
-    return f ? if_any(f->value) : unset;
+    /* A local redirect is a GET without the body that the field speaks of (6.2.2). */
+    return f && !v->s->redirects ? if_any(f->value) : unset;
 }
 
 static struct slice document_root(const struct metavars *v, char scratch[64])

@@ -251,6 +251,8 @@ void router_handle(struct router *r, struct stream *s)
     struct routing *g = arena_zalloc(&s->arena, sizeof(*g));
     struct route_match *m = arena_zalloc(&s->arena, sizeof(*m));
 
+    s->handler = NULL;
+    s->handler_state = NULL;
     s->site = site;
     s->route = NULL;
     /* A local redirect's new target is checked again, with what it needs. */

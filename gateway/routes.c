@@ -135,7 +135,7 @@ int routes_init(struct routes *t, const struct conf *conf, const struct conf_sit
 
 void routes_fini(struct routes *t)
 {
-    for (unsigned i = 0; i < t->n_entries; i++) {
+    for (unsigned i = 0; t->entries && i < t->n_entries; i++) {
         if (t->entries[i].has_auth_match)
             regfree(&t->entries[i].auth_match);
     }

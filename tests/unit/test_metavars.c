@@ -214,6 +214,10 @@ static void post_over_tls_and_h2(void **state)
            {"CONTENT_TYPE", "multipart/form-data; boundary=\"x\""},
            {"CONTENT_LENGTH", "9223372036854775807"}, {"HTTP_CONTENT_TYPE", NULL},
            {"HTTP_CONTENT_LENGTH", NULL});
+    stream.redirects = 1; /* RFC 3875 6.2.2 */
+    stream.req.method = SLICE("GET");
+    build(-1);
+    EXPECT({"CONTENT_TYPE", NULL}, {"CONTENT_LENGTH", NULL}, {"REQUEST_METHOD", "GET"});
 }
 
 static void server_names(void **state)
