@@ -42,8 +42,16 @@ static struct {
     bool dirty, paused, draining, ended, lingers;
     int end_err, n_closed, close_err, broken;
     struct stream *held; /* by /hold and /slow */
+    unsigned fail_at;    /* which allocation from now on fails; 0: none */
+    bool may_fail;       /* only what is tested, not the test itself */
     size_t made;         /* bytes of /slow's body */
 } t;
+
+/* For a test that replaces malloc. */
+static inline bool alloc_fails(void)
+{
+    return t.may_fail && t.fail_at && --t.fail_at == 0;
+}
 
 void loop_assert_owner(const struct loop *l)
 {
@@ -269,7 +277,10 @@ static void body_echo(struct stream *s)
         return;
     size_t n = s->in.n;
     char *all = arena_alloc(&s->arena, n + 1);
-    assert_non_null(all);
+    if (!all) {
+        stream_error(s, GW_ENO_MEMORY);
+        return;
+    }
     chain_take(&s->in, all, n);
     stream_consumed(s, n);
     answer(s, 200, slice_of(all, n));
@@ -414,13 +425,15 @@ static void input(const char *p, size_t n)
     copy = malloc(n);
     assert_non_null(copy);
     memcpy(copy, p, n);
+    t.may_fail = true;
     t.broken = http1_proto.input(&t.c, copy, n);
     free(copy); /* nothing may have kept it */
     http1_proto.events(&t.c);
     flush();
+    t.may_fail = false;
 }
 
-static void say(const char *text)
+static inline void say(const char *text)
 {
     input(text, strlen(text));
 }
@@ -471,7 +484,7 @@ static void expand(char *out, size_t cap, const char *want)
     out[n] = '\0';
 }
 
-static void expect_out(const char *want, const char *where)
+static inline void expect_out(const char *want, const char *where)
 {
     char text[8192];
 
