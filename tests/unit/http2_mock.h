@@ -25,7 +25,7 @@ static void (*mock_on_body)(struct stream *s);
 static void (*mock_on_writable)(struct stream *s);
 static void (*mock_on_close)(struct stream *s, int err);
 
-static bool mock_fails(void)
+static inline bool mock_fails(void)
 {
     return mock_no_memory > 0 && --mock_no_memory == 0;
 }
@@ -219,8 +219,8 @@ void stream_on_close(struct stream *s, int err)
 
 /* ---- what a handler does ---- */
 
-static int mock_send_head(struct stream *s, int status, const struct field *fields, size_t n,
-                          int64_t content_length)
+static inline int mock_send_head(struct stream *s, int status, const struct field *fields,
+                                 size_t n, int64_t content_length)
 {
     struct response r = {
         .status = status, .fields = fields, .n_fields = n, .content_length = content_length};
@@ -230,7 +230,7 @@ static int mock_send_head(struct stream *s, int status, const struct field *fiel
     return http2_proto.send_head(s, &r);
 }
 
-static void mock_send_body(struct stream *s, const void *p, size_t n)
+static inline void mock_send_body(struct stream *s, const void *p, size_t n)
 {
     lock_take(&s->conn->mu);
     if (!s->out.closed && !s->out.no_body) {
@@ -240,7 +240,7 @@ static void mock_send_body(struct stream *s, const void *p, size_t n)
     lock_drop(&s->conn->mu);
 }
 
-static void mock_finish(struct stream *s)
+static inline void mock_finish(struct stream *s)
 {
     lock_take(&s->conn->mu);
     s->out.eof = true;
@@ -249,7 +249,7 @@ static void mock_finish(struct stream *s)
     lock_drop(&s->conn->mu);
 }
 
-static void mock_consume(struct stream *s, size_t n)
+static inline void mock_consume(struct stream *s, size_t n)
 {
     chain_drop(&s->in, n);
     http2_proto.consumed(s, n);
@@ -257,7 +257,7 @@ static void mock_consume(struct stream *s, size_t n)
 
 /* ---- a connection ---- */
 
-static void mock_defaults(void)
+static inline void mock_defaults(void)
 {
     mock_limits = (struct conf_gateway){
         .head_limit = 64 * 1024,
@@ -277,7 +277,7 @@ static void mock_defaults(void)
     mock_now_ms = 1000;
 }
 
-static int mock_open(struct conn *c)
+static inline int mock_open(struct conn *c)
 {
     *c = (struct conn){.proto = &http2_proto};
     lock_init(&c->mu);
@@ -285,7 +285,7 @@ static int mock_open(struct conn *c)
     return http2_proto.open(c);
 }
 
-static void mock_close(struct conn *c)
+static inline void mock_close(struct conn *c)
 {
     while (c->streams)
         stream_on_close(c->streams, GW_ECLIENT_GONE);
@@ -294,7 +294,7 @@ static void mock_close(struct conn *c)
 }
 
 /* Everything the connection has to say, cap bytes at a time. */
-static int mock_produce(struct conn *c, size_t cap, struct buf *out)
+static inline int mock_produce(struct conn *c, size_t cap, struct buf *out)
 {
     ssize_t n;
 
