@@ -1,5 +1,6 @@
 /*
- * fcgi/pool_priv.h - what pool.c (slots, queue, idle lists) and client.c (bytes on connections) share.
+ * fcgi/pool_priv.h - what pool.c (slots, queue, idle lists), client.c (requests) and client_conn.c (bytes on connections)
+ * share.
  *
  * Field keys:  I set when made   m under pool->mu   o the owner loop, while it owns   a atomic
  */
@@ -12,6 +13,11 @@
 #include "client.h"
 #include "pool.h"
 #include "record.h"
+
+enum {
+    REQUEST_ID = 1,         /* one request at a time on a connection */
+    STDIN_MARK = 64 * 1024, /* STDIN waiting for the socket; over it the caller waits */
+};
 
 enum fcgi_conn_state {
     FC_FREE,       /* on the pool's list of unused structs; fd -1 */
@@ -156,10 +162,34 @@ void pool_connected(struct pool *p, struct fcgi_server *sv, bool ok, uint64_t no
  * that should accept it, so they are closed and none is kept until r had an answer (DESIGN rule 6). */
 void pool_mark_stuck(struct pool *p, struct fcgi_request *r, bool stuck);
 
-/* ---- client.c for pool.c ---- */
+/* ---- client.c for the others ---- */
+
 void fcgi_request_granted_msg(struct loop *l, struct loop_msg *msg);
+
+/* r is over: its slot goes back, it is freed, and its owner, if it has one, hears of it. */
+void fcgi_request_fail(struct fcgi_request *r, int err, bool retry);
+
+/* END_REQUEST is whole, in conn->end_body; r is over.  more: bytes follow it. */
+void fcgi_request_ended(struct fcgi_request *r, bool more);
+
+/* A connection struct whose descriptor is closed goes back to its pool. */
+void fcgi_conn_give_back(struct fcgi_conn *fc, unsigned worker);
+
+/* ---- client_conn.c for the others; the owner's thread ---- */
+
 void fcgi_conn_event(struct loop *l, struct loop_source *src, uint32_t events);
 void fcgi_conn_timer(struct loop *l, struct timer *t);
 void fcgi_conn_close_fd(struct fcgi_conn *fc); /* not from its epoll: the kernel does that */
+
+void fcgi_conn_watch(struct fcgi_conn *fc, uint32_t events);
+void fcgi_conn_drop(
+    struct fcgi_conn *fc); /* close it; the struct is for fcgi_conn_give_back or pool_release */
+
+/* out holds the head of fc->request: send it, connecting first where that must be.  idempotent: a kept connection
+ * need not be looked at before.  The request may be over afterwards. */
+void fcgi_conn_start(struct fcgi_conn *fc, bool idempotent);
+
+/* Send what is in out.  false: the request is over. */
+bool fcgi_conn_flush(struct fcgi_conn *fc);
 
 #endif
