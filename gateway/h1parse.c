@@ -396,8 +396,9 @@ static int step_value(struct h1_head *h, const uint8_t *in, uint32_t len)
     h->at += 2;
     h->step = STEP_LINE;
     for (size_t i = 0; i < sizeof(known_fields) / sizeof(known_fields[0]); i++) {
-        if (slice_ieq(name, known_fields[i].name)) {
-            int rc = known_fields[i].fn(h, value, span);
+        const struct known_field *known = &known_fields[i];
+        if (name.n == known->name.n && slice_ieq(name, known->name)) {
+            int rc = known->fn(h, value, span);
             return rc < 0 ? rc : 1;
         }
     }
