@@ -249,9 +249,10 @@ bool http1_out_wants(const struct http1_out *o)
 
 void http1_out_body_ready(struct http1_out *o)
 {
-    size_t n = o->s ? o->s->out.body.n : 0;
-
-    if (o->state == HTTP1_BODY && o->bodyless && n) {
+    if (o->state != HTTP1_BODY)
+        return;
+    size_t n = o->s->out.body.n;
+    if (o->bodyless && n) {
         chain_fini(&o->s->out.body);
         stream_out_took_locked(o->s, n);
     }
