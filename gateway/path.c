@@ -23,9 +23,9 @@ static int escape_value(const char *p, size_t n)
 }
 
 /*
- * Percent-decoding, exactly once (RFC 3986 2.4).  An encoded slash would move a border between
- * segments that the client drew, a NUL would end the name early in every C interface behind us:
- * both are refused, whether or not something could be found under that name.
+ * Percent-decoding, exactly once (RFC 3986 2.4).  A NUL would end the name early in every C
+ * interface behind us, so it is refused, whether or not something could be found under that
+ * name.
  */
 static bool path_decode(struct slice raw, char *out, size_t *ret_n)
 {
@@ -35,7 +35,7 @@ static bool path_decode(struct slice raw, char *out, size_t *ret_n)
         char c = raw.p[i];
         if (c == '%') {
             int v = escape_value(raw.p + i, raw.n - i);
-            if (v <= 0 || v == '/')
+            if (v <= 0)
                 return false;
             c = (char)v;
             i += 2;
@@ -114,6 +114,15 @@ int router_settle_path(struct arena *a, struct slice raw, struct slice *ret_path
         return GW_EREQ_PATH;
     *ret_path = slice_of(out, n);
     return 0;
+}
+
+bool path_has_encoded_slash(struct slice raw)
+{
+    for (size_t i = 0; i + 3 <= raw.n; i++) {
+        if (escape_value(raw.p + i, raw.n - i) == '/')
+            return true;
+    }
+    return false;
 }
 
 bool path_next(struct slice path, size_t *at, struct slice *ret_component)

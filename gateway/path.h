@@ -11,6 +11,9 @@
 
 #include "arena.h"
 
+/* Is there a "%2F" in a path as sent? */
+bool path_has_encoded_slash(struct slice raw);
+
 /* The next component at or behind *at: slashes are skipped, *at is left behind the component.
  * false when only slashes are left. */
 bool path_next(struct slice path, size_t *at, struct slice *ret_component);

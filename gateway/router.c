@@ -30,6 +30,7 @@ struct routing {
     struct route_hit hit;
     unsigned at; /* routes tried so far */
     unsigned n_indexes;
+    bool encoded_slash; /* in the path as sent */
 };
 
 /* ---- making ---- */
@@ -187,7 +188,9 @@ static bool routing_take(struct routing *g)
         answer_location(g->s, route->redirect_status, slice_str(route->redirect));
         return true;
     }
-    int rc = resolve(&g->s->arena, &g->hit, g->m, &index);
+    int rc = GW_EREQ_PATH;
+    if (g->hit.entry->backend || !g->encoded_slash) /* no file name has a slash */
+        rc = resolve(&g->s->arena, &g->hit, g->m, &index);
     switch (rc) {
     case RESOLVED:
         routing_dispatch(g);
@@ -267,6 +270,7 @@ void router_handle(struct router *r, struct stream *s)
     m->file_fd = -1;
     *g = (struct routing){.s = s, .routes = &r->sites[site - r->conf->sites], .m = m};
     int rc = router_settle_path(&s->arena, s->req.path, &m->path);
+    g->encoded_slash = path_has_encoded_slash(s->req.path);
     if (rc < 0)
         stream_error(s, rc);
     else

@@ -53,9 +53,11 @@ void router_handle(struct router *r, struct stream *s);
 /*
  * Decode and settle a path (pure, exported for its tests and fuzz target): percent-decoding
  * once, "." and ".." segments removed as in RFC 3986 5.2.4 after decoding.  GW_EREQ_PATH for a
- * path that does not start with '/', an invalid escape, a NUL or an encoded '/' (%2f: would
- * move a border), or ".." above the root.  *ret_path is raw itself where there is nothing to
- * change.
+ * path that does not start with '/', an invalid escape, a NUL, or ".." above the root.  An
+ * encoded '/' is decoded before the segments are settled and everything is decided on the
+ * result, so it dodges nothing; applications see it in PATH_INFO (RFC 3875 4.1.5) and, as sent,
+ * in REQUEST_URI.  For files router_handle refuses it: no file name has one.  *ret_path is raw
+ * itself where there is nothing to change.
  */
 int router_settle_path(struct arena *a, struct slice raw, struct slice *ret_path);
 

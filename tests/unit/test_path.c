@@ -86,12 +86,17 @@ static const struct row rows[] = {
     RAW("/.%2E/etc/passwd", NULL),
     RAW("/a/%2e%2e/%2e%2e/etc/passwd", NULL),
     RAW("/%2e%2e%2e", "/..."),
-    /* a slash that was none */
-    RAW("/%2f", NULL),
-    RAW("/%2F", NULL),
-    RAW("/a%2fb", NULL),
+    /* an encoded slash is one before segments are settled */
+    RAW("/%2f", "//"),
+    RAW("/%2F", "//"),
+    RAW("/a%2fb", "/a/b"),
+    RAW("/a/..%2f", "/"),
+    RAW("/a/..%2fb", "/b"),
+    RAW("/a/%2e%2e%2fb", "/b"),
     RAW("/..%2f..%2fetc%2fpasswd", NULL),
-    RAW("/a/..%2f", NULL),
+    RAW("/%2e%2e%2fetc%2fpasswd", NULL),
+    RAW("/%2f..%2f..%2fetc", NULL),
+    RAW("/a%2f..%2f..%2fetc", NULL),
     /* other slashes are bytes like any other */
     RAW("/%5c..%5c", "/\\..\\"),
     RAW("/%c0%af", "/\xc0\xaf"),
@@ -189,6 +194,17 @@ static void long_paths(void **state)
     free(p);
 }
 
+static void encoded_slashes(void **state)
+{
+    (void)state;
+    assert_true(path_has_encoded_slash(SLICE("/a%2Fb")));
+    assert_true(path_has_encoded_slash(SLICE("/a%2f")));
+    assert_true(path_has_encoded_slash(SLICE("/%%2f")));
+    assert_false(path_has_encoded_slash(SLICE("/a%252fb")));
+    assert_false(path_has_encoded_slash(SLICE("/a/b%2")));
+    assert_false(path_has_encoded_slash(SLICE("")));
+}
+
 static void components(void **state)
 {
     struct slice path = SLICE("//a//bc/"), c;
@@ -235,9 +251,9 @@ static void merge_join_encode(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(settle_table),      cmocka_unit_test(settle_is_stable),
-        cmocka_unit_test(long_paths),        cmocka_unit_test(components),
-        cmocka_unit_test(merge_join_encode),
+        cmocka_unit_test(settle_table), cmocka_unit_test(settle_is_stable),
+        cmocka_unit_test(long_paths),   cmocka_unit_test(encoded_slashes),
+        cmocka_unit_test(components),   cmocka_unit_test(merge_join_encode),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

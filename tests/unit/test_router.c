@@ -481,6 +481,12 @@ static const struct row rows[] = {
     {"/status/", "error", "/", 404, NULL, NULL, NULL},
     {"//status", "pool", "/status", 0, "//status", "", ""},
     {"/a.txt", "pool", "/a.txt", 0, "/a.txt", "", ""},
+    {"/app/x%2Fy", "pool", "/app/", 0, "/app", "/x/y", ""},
+    {"/app/..%2f..%2f..%2fetc", "error", NULL, 400, NULL, NULL, NULL},
+    {"/app/..%2fread.txt", "error", "/", 400, NULL, NULL, NULL},
+    {"/sub%2findex.html", "error", "/", 400, NULL, NULL, NULL},
+    {"/cgi-bin/hello/a%2Fb", "pool", "/cgi-bin/", 0, "/cgi-bin/hello", "/a/b", "cgi/hello"},
+    {"/cgi-bin/..%2f..%2foutside%2fsecret", "error", NULL, 400, NULL, NULL, NULL},
     /* one program for everything */
     {"/git/repo.git/info/refs?service=x", "pool", "/git/", 0, "/git", "/repo.git/info/refs",
      "program"},
@@ -666,6 +672,8 @@ static void passwords(void **state)
         {"/push/repo/git-receive-pack", true},
         {"/push/repo//git-receive-pack", true},
         {"/push/repo/git%2dreceive-pack", true},
+        {"/push/repo%2fgit-receive-pack", true},
+        {"/x%2f..%2fsecret%2f", true},
         {"/app/", false},
     };
     struct router *r = new_router();
