@@ -76,8 +76,6 @@ MISTAKES = [
     ("pool = app", "pool = apq", "pool = apq", "app"),
     ("[route main /app/]", "[route mian /app/]", "[route mian /app/]", "main"),
     ("[route main /app/]", "[route main app/]", "[route main app/]", "pattern|/"),
-    ("[route main /app/]\npool = app\n", "[route main /app/]\n", "[route main /app/]",
-     "pool|redirect|root"),
     ("address = 127.0.0.1:8099", "address = 127.0.0.1", "address = 127.0.0.1", "port|address"),
     ("address = 127.0.0.1:8099", "address = 127.0.0.1:8099\ntls = on", "[site main]|tls = on",
      "certificate"),

@@ -21,7 +21,7 @@ def hashed(user, password):
     if user == "sha512":
         return crypt.crypt(password, "$6$rounds=5000$saltsalt$")
     if user == "yescrypt":
-        return crypt.crypt(password, "$y$j9T$salt.salt.salt$")
+        return crypt.crypt(password, "$y$j9T$saltsaltsalt$")
     return crypt.crypt(password, "$5$saltsalt$")
 
 

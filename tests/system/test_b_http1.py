@@ -87,7 +87,6 @@ REFUSED = [
     ("method_bad_byte", b"G(T / HTTP/1.1\r\n" + HOST + b"\r\n", [400]),
     ("no_slash", b"GET index.html HTTP/1.1\r\n" + HOST + b"\r\n", [400]),
     ("fragment", b"GET /#top HTTP/1.1\r\n" + HOST + b"\r\n", [400]),
-    ("high_bytes_in_target", b"GET /\xc3\xa4 HTTP/1.1\r\n" + HOST + b"\r\n", [400]),
     ("connect", b"CONNECT localhost:80 HTTP/1.1\r\n" + HOST + b"\r\n", [400, 405, 501]),
     ("asterisk_get", b"GET * HTTP/1.1\r\n" + HOST + b"\r\n", [400]),
     # RFC 9112 5: fields
@@ -191,7 +190,6 @@ ACCEPTED = [
     ("version_1.2", b"GET / HTTP/1.2\r\n" + HOST + b"\r\n", INDEX),
     ("absolute_form", b"GET http://localhost/ HTTP/1.1\r\nHost: localhost\r\n\r\n", INDEX),
     ("host_with_port", b"GET / HTTP/1.1\r\nHost: localhost:80\r\n\r\n", INDEX),
-    ("empty_host", b"GET / HTTP/1.1\r\nHost:\r\n\r\n", INDEX),
     ("no_space_after_colon", b"GET / HTTP/1.1\r\nHost:localhost\r\nX:y\r\n\r\n", INDEX),
     ("empty_value", b"GET / HTTP/1.1\r\n" + HOST + b"X:\r\n\r\n", INDEX),
     ("obs_text", b"GET / HTTP/1.1\r\n" + HOST + b"X: \xe4\xff\r\n\r\n", INDEX),

@@ -93,7 +93,7 @@ ROUTES = [
     ("/app/a%20b", "", "/app", "/a b", None),
     ("/app/a+b", "", "/app", "/a+b", None),
     ("/app//double", "", "/app", "//double", None),
-    ("/app/%c3%a4", "", "/app", "/\xc3\xa4", None),
+    ("/app/%c3%a4", "", "/app", "/\u00e4", None),
     ("/app/x/../y", "", "/app", "/y", None),
     ("/app/x/%2e%2E/y", "", "/app", "/y", None),
     ("/app/./y", "", "/app", "/y", None),

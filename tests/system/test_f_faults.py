@@ -2,19 +2,20 @@
 import pytest
 
 from lib.gateway import Gateway
-from lib.message import Truncated
+from lib.message import Refused, Truncated
 from peers.faults import FAULTS, TRUNCATED
-from peers.fcgi import Backend, hello, keeping
+from peers.fcgi import Backend, answer, hello, keeping
 
 PROTOCOLS = ("h1", "h2", "h2c")
 
 
 def serve_until_healthy(fault):
     """The fault, until the test says that all is well again."""
-    well = keeping(hello)
-
     def serve(conn):
-        (well if conn.backend.healthy else fault.serve)(conn)
+        if conn.backend.healthy:
+            conn.send(answer(conn.request().number, hello(None)))
+        else:
+            fault.serve(conn)
     return serve
 
 
@@ -57,6 +58,8 @@ def outcome(gateway, proto, fault):
     except Truncated as error:
         assert error.response.status == 200
         return TRUNCATED, error.response.body
+    except Refused:  # cut before its head went out
+        return TRUNCATED, b""
     return response.status, response.body
 
 

@@ -1,7 +1,7 @@
 """HTTP/2 floods: ended with ENHANCE_YOUR_CALM within their budgets, others are served."""
 import pytest
 from hyperframe.frame import (ContinuationFrame, DataFrame, HeadersFrame, PingFrame,
-                              RstStreamFrame, SettingsFrame)
+                              RstStreamFrame, SettingsFrame, WindowUpdateFrame)
 
 from lib.apps import write_file
 from lib.client import dial
@@ -27,6 +27,7 @@ def gateway(module_place):
             pool = app
             [pool app]
             connect = unix:{place}/app.sock
+            queue = 1000
             """, h2_resets=20, h2_control_frames=50, head_timeout="1s") as gateway:
             gateway.backend = backend
             yield gateway
@@ -49,12 +50,11 @@ def request(path="/app/x"):
 
 
 def made_you_reset(client):
-    """CVE-2025-8671: the client makes the server reset (here a zero WINDOW_UPDATE)."""
+    """CVE-2025-8671: the client makes the server reset (here a window that overflows)."""
     for _ in range(FRAMES):
         number = client.open_stream()
-        bad = len(b"\0\0\0\0").to_bytes(3, "big") + b"\x08\0" + number.to_bytes(
-            4, "big") + b"\0\0\0\0"
-        yield client.headers_frame(number, request(), end=False), Raw(bad)
+        yield (client.headers_frame(number, request(), end=False),
+               WindowUpdateFrame(number, window_increment=(1 << 31) - 1))
 
 
 def malformed(client):
@@ -162,7 +162,8 @@ def test_half_starts_are_timed_out(gateway, proto, start):
 def test_open_header_block_is_timed_out(gateway, proto):
     with dial(proto, gateway) as client:
         client.wait(lambda: client.peer_settings)
-        client.send(HeadersFrame(1, data=client.encoder.encode(request())[:3]))
+        number = client.open_stream()
+        client.send(HeadersFrame(number, data=client.encoder.encode(request())[:3]))
         assert client.wait_eof(10)
 
 

@@ -54,9 +54,8 @@ def test_user_and_status(place, start):
     token = base64.b64encode(b"alice:pw").decode()
     gateway.get("/", headers=[("Authorization", f"Basic {token}")])
     gateway.get("/")
-    lines = gateway.wait_access("GET", 2)
-    assert lines[0].startswith("127.0.0.1 - alice [") and '" 200 11 ' in lines[0]
-    assert lines[1].startswith("127.0.0.1 - - [") and '" 401 ' in lines[1]
+    assert gateway.wait_access(r'^127\.0\.0\.1 - alice \[.*" 200 11 ')
+    assert gateway.wait_access(r'^127\.0\.0\.1 - - \[.*" 401 ')
 
 
 def test_head_and_304_log_no_body_bytes(place, start):
@@ -64,9 +63,8 @@ def test_head_and_304_log_no_body_bytes(place, start):
     etag = gateway.get("/").get("etag")
     gateway.get("/", method="HEAD")
     gateway.get("/", headers=[("If-None-Match", etag)])
-    lines = gateway.wait_access(" ", 3)
-    assert re.search(r'"HEAD / HTTP/1.1" 200 (0|-) ', lines[1])
-    assert re.search(r'"GET / HTTP/1.1" 304 (0|-) ', lines[2])
+    assert gateway.wait_access(r'"HEAD / HTTP/1.1" 200 (0|-) ')
+    assert gateway.wait_access(r'"GET / HTTP/1.1" 304 (0|-) ')
 
 
 # field value as sent, as logged

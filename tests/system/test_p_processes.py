@@ -6,11 +6,13 @@ import shutil
 import signal
 import subprocess
 import time
+from pathlib import Path
 
 import pytest
 
 from lib import proc
 from lib.apps import app, write_file, write_script
+from lib.certs import AUTHORITY, Certificate
 from lib.gateway import BINARY, is_root, run_h2cgi
 from lib.h1 import H1
 
@@ -89,7 +91,8 @@ def test_master_killed(place, start):
 def test_application_that_dies_at_start(place, start):
     """Restarted with a growing delay; each time the reason is logged."""
     gateway = start(with_app(place, write_script(
-        place / "bad", "#!/bin/sh\necho cannot start today >&2\nexit 9\n")))
+        place / "bad", "#!/bin/sh\necho cannot start today >&2\nexit 9\n"),
+        first_byte_timeout="2s", queue_timeout="2s"))
     lines = proc.wait_until(lambda: restarts(gateway, 4), 20, "four log lines")
     delays = [delay(line) for line in lines]
     assert delays == sorted(delays) and delays[-1] > delays[0], delays
@@ -112,12 +115,28 @@ def delay(line):
     return float(match[1]) * (1 if match[2] == "ms" else 1000) if match else None
 
 
-def test_application_that_does_not_exist(place, start):
-    gateway = start(with_app(place, f"{place}/no-such-program"))
-    line = gateway.wait_log("no-such-program|No such file")
-    assert "pool=app" in line
+def test_application_that_does_not_exist(place):
+    """Told at once, by run as by check."""
+    ini = write_file(place / "h2cgi.ini", "[listen http]\naddress = 127.0.0.1:1\n" +
+                     with_app(place, f"{place}/no-such-program"))
+    for verb in ("check", "run"):
+        done = run_h2cgi(verb, "-c", str(ini))
+        assert done.returncode == 1
+        assert "no-such-program" in done.stdout + done.stderr
+
+
+def test_application_that_goes_away(place, start):
+    """A program that was there at the start and is gone when it is to be restarted."""
+    program = shutil.copy(app("hello"), place / "program")
+    gateway = start(with_app(place, program, first_byte_timeout="1s"))
+    assert gateway.get("/app/x").status == 200
+    os.unlink(program)
+    (pid,) = gateway.pool_pids()
+    os.kill(pid, signal.SIGKILL)
+    assert "pool=app" in gateway.wait_log("No such file")
     assert gateway.get("/app/x").status in (502, 503, 504)
-    assert gateway.get("/").body == b"front\n"
+    shutil.copy(app("hello"), program)
+    proc.wait_until(lambda: gateway.get("/app/x").status == 200, 20, "an answer")
 
 
 def test_application_killed_comes_back(place, start):
@@ -217,6 +236,13 @@ def test_sockets_are_private(place, start):
         assert info.st_uid == pwd.getpwnam("www-data").pw_uid
 
 
+def copy_certificate(place):
+    """One that another user may read."""
+    made = AUTHORITY.get("localhost")
+    return Certificate(Path(shutil.copy(made.cert, place / "cert.pem")),
+                       Path(shutil.copy(made.key, place / "cert.key")))
+
+
 @pytest.mark.skipif(not is_root(), reason="changing the user takes root")
 class TestUsers:
     def test_gateway_drops_privileges(self, place, start):
@@ -247,8 +273,10 @@ class TestUsers:
         from lib.gateway import Gateway
         shutil.copytree(BINARY.parent, place / "bin", ignore=shutil.ignore_patterns(
             "obj", "tests", "*.a"), symlinks=True)
+        certificate = copy_certificate(place)
         ini = with_app(place, place / "bin/apps/hello") + with_cgi(place).replace(
             site(place), "")
+        ini = ini.replace("[site main]\n", f"[site main]\n{certificate.ini}")
         subprocess.run(["chown", "-R", "nobody", place], check=True)
         command = [place / "bin/h2cgi", "run", "-c", place / "h2cgi.ini"]
         prefix = ["setpriv", "--reuid", "nobody", "--regid", "nogroup", "--clear-groups"]

@@ -92,7 +92,12 @@ class H2:
     def send_headers(self, headers, end=True):
         """Open a stream with exactly these fields (pseudo-fields included)."""
         number = self.open_stream()
-        self.send(self.headers_frame(number, headers, end))
+        block = self.encoder.encode(headers, huffman=False)
+        pieces = [block[i:i + 16384] for i in range(0, len(block), 16384)]
+        frames = [HeadersFrame(number, data=pieces[0], flags=["END_STREAM"] if end else [])]
+        frames += [ContinuationFrame(number, data=piece) for piece in pieces[1:]]
+        frames[-1].flags.add("END_HEADERS")
+        self.send(*frames)
         return number
 
     def request(self, method="GET", path="/", headers=(), body=None, host="localhost",

@@ -71,6 +71,7 @@ class Gateway:
         self.stderr_path = self.place / "stderr"
         self.access_path = self.place / "access.log"
         self.restarts_expected = False
+        self.first_gateway = self.last_gateway = None
         self.prefix, self.command, self.extra_env = list(prefix), command, env or {}
         self.text, self.listens, self.keys = ini, listens, keys
         self.with_tls, self.with_plain = tls, plain
@@ -187,7 +188,7 @@ class Gateway:
 
     def tree(self):
         """Identities of the master and all below it; notes the gateway's pid on the way."""
-        self.last_gateway = self.gateway_pid()
+        self.last_gateway = self.gateway_pid() or self.last_gateway
         pids = [self.process.pid, *proc.descendants(self.process.pid)]
         return {identity for identity in map(proc.identity, pids) if identity}
 
