@@ -3,141 +3,150 @@
 #include "../fcgi/params.h"
 
 /*
- * Fields that do not go to the application under their own name.  Proxy would become
- * HTTP_PROXY, which HTTP libraries take for their configuration (CVE-2016-5385).  What belongs
- * to one connection or to the framing of the body ends here (RFC 9110 7.6.1): an application
- * that sees HTTP_TRANSFER_ENCODING would decode what has been decoded.
+ * Fields that do not go to the application under their own name, by the variable they would be.
+ * Proxy would become HTTP_PROXY, which HTTP libraries take for their configuration
+ * (CVE-2016-5385).  What belongs to one connection or to the framing of the body ends here (RFC
+ * 9110 7.6.1): an application that sees HTTP_TRANSFER_ENCODING would decode what has been
+ * decoded.
  */
 static const struct slice dropped[] = {
 #define NAME(literal)                                                                          \
     {                                                                                          \
-        literal, sizeof(literal) - 1                                                           \
+        "HTTP_" literal, sizeof("HTTP_" literal) - 1                                           \
     }
-    NAME("Connection"),
-    NAME("Content-Length"),
-    NAME("Content-Type"),
-    NAME("Expect"),
-    NAME("HTTP2-Settings"),
-    NAME("Host"),
-    NAME("Keep-Alive"),
-    NAME("Proxy"),
-    NAME("Proxy-Authorization"),
-    NAME("Proxy-Connection"),
+    NAME("CONNECTION"),
+    NAME("CONTENT_LENGTH"),
+    NAME("CONTENT_TYPE"),
+    NAME("EXPECT"),
+    NAME("HTTP2_SETTINGS"),
+    NAME("HOST"),
+    NAME("KEEP_ALIVE"),
+    NAME("PROXY"),
+    NAME("PROXY_AUTHORIZATION"),
+    NAME("PROXY_CONNECTION"),
     NAME("TE"),
-    NAME("Trailer"),
-    NAME("Transfer-Encoding"),
-    NAME("Upgrade"),
+    NAME("TRAILER"),
+    NAME("TRANSFER_ENCODING"),
+    NAME("UPGRADE"),
 #undef NAME
 };
 
-static unsigned char lower(unsigned char c)
-{
-    return c >= 'A' && c <= 'Z' ? (unsigned char)(c | 0x20) : c;
-}
+/* One field on its way.  Index + 1 throughout, so that zeroed memory says "none". */
+struct var {
+    struct slice name; /* HTTP_NAME; n = 0: the field does not pass */
+    uint32_t next;     /* the same name again */
+    uint32_t last;     /* of the first of a name: the last one so far */
+    uint32_t chain;    /* of the first of a name: another name with its hash */
+    bool first;
+};
+
+enum { VAR_BUCKETS = 64 };
 
 /*
- * Only letters, digits and hyphens: "a_b" and "a.b" would come out as the variable of "a-b", so
- * that a client could speak for a proxy in front of us.
+ * The byte of a variable for that of a field's name, 0 for one that must not be there.  Only
+ * letters, digits and hyphens: "a_b" and "a.b" would come out as the variable of "a-b", so that
+ * a client could speak for a proxy in front of us.
  */
-static bool name_is_plain(struct slice name)
+static char variable_byte(char c)
 {
-    for (size_t i = 0; i < name.n; i++) {
-        unsigned char c = lower((unsigned char)name.p[i]);
-        if (!(c >= 'a' && c <= 'z') && !(c >= '0' && c <= '9') && c != '-')
-            return false;
-    }
-    return name.n > 0;
+    if ((c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9'))
+        return c;
+    if (c >= 'a' && c <= 'z')
+        return (char)(c & ~0x20);
+    return c == '-' ? '_' : 0;
 }
 
-static bool field_passes(const struct conf_route *route, const struct field *f)
+/* "User-Agent" to "HTTP_USER_AGENT" in out, which has room for name.n + 5 bytes; empty if it
+ * must not become a variable.  *ret_hash is FNV-1a of it. */
+static struct slice variable_name(char *out, struct slice name, uint32_t *ret_hash)
 {
-    if (!name_is_plain(f->name))
-        return false;
+    uint32_t h = 2166136261u;
+    char *at = mempcpy(out, "HTTP_", 5);
+
+    for (size_t i = 0; i < name.n; i++) {
+        char c = variable_byte(name.p[i]);
+        if (!c)
+            return slice_of(out, 0);
+        *at++ = c;
+        h = (h ^ (unsigned char)c) * 16777619u;
+    }
+    *ret_hash = h ^ h >> 16;
+    return slice_of(out, name.n ? name.n + 5 : 0);
+}
+
+static bool passes(const struct conf_route *route, struct slice name)
+{
     for (size_t i = 0; i < sizeof(dropped) / sizeof(dropped[0]); i++) {
-        if (slice_ieq(f->name, dropped[i]))
+        if (slice_eq(name, dropped[i]))
             return false;
     }
     /* A password for our check is none of the application's business; where the route checks
      * nothing, the application may (Basic or Bearer of its own). */
-    return !route->auth_basic || !slice_ieq(f->name, SLICE("Authorization"));
+    if (route->auth_basic && slice_eq(name, SLICE("HTTP_AUTHORIZATION")))
+        return false;
+    return !metavars_env_has(route, name);
 }
 
-/* Fields of one name, in order.  Index + 1 throughout, so that zeroed memory says "none". */
-struct field_link {
-    uint32_t next;  /* the same name again */
-    uint32_t last;  /* of the first of a name: the last one so far */
-    uint32_t chain; /* of the first of a name: another name with its hash */
-    bool first;
-};
-
-enum { FIELD_BUCKETS = 64 };
-
-static size_t field_bucket(struct slice name)
+/* Behind the others of its name, or as the first of it.  head_fields bounds the number of
+ * fields, so the chains stay short. */
+static void var_link(struct var *vars, uint32_t i, uint32_t *bucket)
 {
-    uint32_t h = 2166136261u; /* FNV-1a */
+    uint32_t at = *bucket;
 
-    for (size_t i = 0; i < name.n; i++)
-        h = (h ^ lower((unsigned char)name.p[i])) * 16777619u;
-    return (h ^ h >> 16) % FIELD_BUCKETS;
+    while (at && !slice_eq(vars[at - 1].name, vars[i].name))
+        at = vars[at - 1].chain;
+    if (at) {
+        vars[vars[at - 1].last - 1].next = i + 1;
+        vars[at - 1].last = i + 1;
+        return;
+    }
+    vars[i].first = true;
+    vars[i].last = i + 1;
+    vars[i].chain = *bucket;
+    *bucket = i + 1;
 }
 
-/* Link the fields that pass; head_fields bounds their number, so the buckets stay short. */
-static void link_fields(const struct request *req, const struct conf_route *route,
-                        struct field_link *links)
+/* One for each field, those of one name linked; NULL when memory is out. */
+static struct var *vars_of(const struct request *req, const struct conf_route *route,
+                           struct arena *a)
 {
-    uint32_t buckets[FIELD_BUCKETS] = {0};
+    uint32_t buckets[VAR_BUCKETS] = {0};
+    struct var *vars = arena_zalloc(a, req->n_fields * sizeof(*vars));
+    size_t room = 0;
 
+    for (size_t i = 0; i < req->n_fields; i++)
+        room += req->fields[i].name.n + 5;
+    char *names = arena_alloc(a, room);
+    if (!vars || !names)
+        return NULL;
     for (uint32_t i = 0; i < req->n_fields; i++) {
-        const struct field *f = &req->fields[i];
-        if (!field_passes(route, f))
-            continue;
-        uint32_t *bucket = &buckets[field_bucket(f->name)];
-        uint32_t at = *bucket;
-        while (at && !slice_ieq(req->fields[at - 1].name, f->name))
-            at = links[at - 1].chain;
-        if (at) {
-            links[links[at - 1].last - 1].next = i + 1;
-            links[at - 1].last = i + 1;
-        } else {
-            links[i] = (struct field_link){.last = i + 1, .chain = *bucket, .first = true};
-            *bucket = i + 1;
+        uint32_t hash;
+        vars[i].name = variable_name(names, req->fields[i].name, &hash);
+        if (vars[i].name.n && passes(route, vars[i].name)) {
+            var_link(vars, i, &buckets[hash % VAR_BUCKETS]);
+            names += vars[i].name.n;
         }
     }
-}
-
-/* "User-Agent" to "HTTP_USER_AGENT". */
-static struct slice variable_name(struct arena *a, struct slice name)
-{
-    static const char prefix[] = "HTTP_";
-    char *p = arena_alloc(a, sizeof(prefix) + name.n);
-
-    if (!p)
-        return slice_of(NULL, 0);
-    char *out = mempcpy(p, prefix, sizeof(prefix) - 1);
-    for (size_t i = 0; i < name.n; i++) {
-        char c = name.p[i];
-        out[i] = c == '-' ? '_' : c >= 'a' && c <= 'z' ? (char)(c & ~0x20) : c;
-    }
-    return slice_of(p, sizeof(prefix) - 1 + name.n);
+    return vars;
 }
 
 /* The values of field i and those of its name behind it as one (RFC 9110 5.3; Cookie: RFC 9113
  * 8.2.3).  p is NULL when memory is out. */
 static struct slice joined_value(struct arena *a, const struct field *fields,
-                                 const struct field_link *links, uint32_t i)
+                                 const struct var *vars, uint32_t i)
 {
-    struct slice sep = slice_ieq(fields[i].name, SLICE("Cookie")) ? SLICE("; ") : SLICE(", ");
+    struct slice sep = slice_eq(vars[i].name, SLICE("HTTP_COOKIE")) ? SLICE("; ") : SLICE(", ");
     size_t n = fields[i].value.n;
 
-    if (!links[i].next)
+    if (!vars[i].next)
         return fields[i].value.p ? fields[i].value : slice_of("", 0);
-    for (uint32_t k = links[i].next; k; k = links[k - 1].next)
+    for (uint32_t k = vars[i].next; k; k = vars[k - 1].next)
         n += sep.n + fields[k - 1].value.n;
-    char *p = arena_alloc(a, n + 1), *at = p;
+    char *p = arena_alloc(a, n), *at = p;
     if (!p)
         return slice_of(NULL, 0);
     at = mempcpy(at, fields[i].value.p, fields[i].value.n);
-    for (uint32_t k = links[i].next; k; k = links[k - 1].next) {
+    for (uint32_t k = vars[i].next; k; k = vars[k - 1].next) {
         at = mempcpy(at, sep.p, sep.n);
         at = mempcpy(at, fields[k - 1].value.p, fields[k - 1].value.n);
     }
@@ -147,23 +156,18 @@ static struct slice joined_value(struct arena *a, const struct field *fields,
 int metavars_put_fields(struct stream *s, const struct conf_route *route, struct buf *out)
 {
     const struct request *req = &s->req;
-    struct arena *a = &s->arena;
-    struct field_link *links;
+    const struct var *vars;
 
     if (!req->n_fields)
         return 0;
-    links = arena_zalloc(a, req->n_fields * sizeof(*links));
-    if (!links)
+    vars = vars_of(req, route, &s->arena);
+    if (!vars)
         return GW_ENO_MEMORY;
-    link_fields(req, route, links);
     for (uint32_t i = 0; i < req->n_fields; i++) {
-        if (!links[i].first)
+        if (!vars[i].first)
             continue;
-        struct slice name = variable_name(a, req->fields[i].name);
-        struct slice value = joined_value(a, req->fields, links, i);
-        if (!name.p || !value.p)
-            return GW_ENO_MEMORY;
-        if (!metavars_env_has(route, name) && fcgi_params_put(out, name, value) < 0)
+        struct slice value = joined_value(&s->arena, req->fields, vars, i);
+        if (!value.p || fcgi_params_put(out, vars[i].name, value) < 0)
             return GW_ENO_MEMORY;
     }
     return 0;
