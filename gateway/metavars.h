@@ -2,7 +2,7 @@
  * gateway/metavars.h - the CGI meta-variables of a request as FastCGI parameters.
  *
  * Threads  worker
- * Source   RFC 3875 4.1; PEERS notes on what applications depend on
+ * Source   RFC 3875 4.1
  */
 #ifndef GATEWAY_METAVARS_H
 #define GATEWAY_METAVARS_H

@@ -2,7 +2,7 @@
  * gateway/router.h - which site and route answers a request, and what the path means there.
  *
  * Threads  router_new/free: init.  The rest: worker; the tables are constant, so no lock
- * Source   DESIGN "Which route"; RFC 3986 6.2.2, RFC 3875 4.1.5, 4.1.13
+ * Source   RFC 3986 6.2.2, RFC 3875 4.1.5, 4.1.13
  */
 #ifndef GATEWAY_ROUTER_H
 #define GATEWAY_ROUTER_H
