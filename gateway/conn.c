@@ -244,7 +244,11 @@ static void conn_input_eof(struct conn *c)
 {
     c->eof_in = true;
     conn_watch(c, 0, EPOLLIN);
-    if (!c->proto || c->proto->input_eof(c) < 0 || c->ends) {
+    if (c->ends) {
+        conn_dirty(c); /* its last answer still goes out */
+        return;
+    }
+    if (!c->proto || c->proto->input_eof(c) < 0) {
         conn_kill(c);
         return;
     }
@@ -371,15 +375,6 @@ static bool due(uint64_t now, uint64_t at, uint64_t *next)
     return false;
 }
 
-static void stream_give_up(struct stream *s, int err)
-{
-    const struct handler *h = s->handler;
-
-    if (h && h->closed)
-        h->closed(s, err);
-    stream_error(s, err);
-}
-
 /* A response body that waits for the client: did the protocol take any of it since the last look? */
 static bool stream_stuck(struct stream *s, uint64_t now, uint64_t limit, uint64_t *next)
 {
@@ -439,6 +434,8 @@ static void conn_time_out(struct conn *c, int err)
     if (err == GW_ECLIENT_IDLE && !c->ends) {
         c->proto->shutdown(c, 0);
         conn_end(c, 0, false);
+    } else if (err == GW_EREQ_TIME && !c->ends) {
+        c->proto->shutdown(c, err); /* answers 408 (RFC 9110 15.5.9) and ends */
     } else {
         c->end_err = err;
         conn_kill(c);

@@ -77,10 +77,11 @@ static bool file_put(struct stream *s, struct chunk *k, size_t n)
     f->offset += (int64_t)n;
     f->left -= (int64_t)n;
     ssize_t buffered = stream_send_chunk(s, k);
-    if (buffered < 0 || f->left == 0) {
+    if (buffered < 0)
+        return false; /* the stream was aborted, and closed() was called */
+    if (f->left == 0) {
         file_end(s);
-        if (buffered >= 0)
-            stream_finish(s);
+        stream_finish(s);
         return false;
     }
     return buffered < STREAM_OUT_HIGH;

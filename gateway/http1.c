@@ -231,9 +231,7 @@ static void bad_body(struct conn *c, int err)
 
     h->keep = false;
     h->in_state = IN_DROP;
-    if (s->handler && s->handler->closed)
-        s->handler->closed(s, err);
-    stream_error(s, err);
+    stream_give_up(s, err);
 }
 
 /* All the chunks there are, then one word to the stream: clients send small ones. */

@@ -173,9 +173,13 @@ int stream_send_head(struct stream *s, const struct response *r)
 int stream_send_interim(struct stream *s, int status, const struct field *fields,
                         size_t n_fields)
 {
+    struct response clean = {.status = status, .fields = fields, .n_fields = n_fields};
+
     if (s->over || s->answered)
         return 0;
-    int rc = s->conn->proto->send_interim(s, status, fields, n_fields);
+    if (fields_clean(&s->arena, &clean) < 0)
+        return GW_ENO_MEMORY;
+    int rc = s->conn->proto->send_interim(s, status, clean.fields, clean.n_fields);
     conn_dirty(s->conn);
     return rc;
 }
@@ -272,7 +276,8 @@ void stream_answer(struct stream *s, const struct response *r, struct slice body
 static void stream_log_error(const struct stream *s, int err)
 {
     int status = gw_err_status(err);
-    int level = status >= 500 || status == 0 ? CONF_LOG_ERROR : CONF_LOG_INFO;
+    bool ours = status >= 500 && err != GW_EREQ_CODING && err != GW_EREQ_VERSION;
+    int level = ours ? CONF_LOG_ERROR : CONF_LOG_INFO;
 
     conn_log(s->conn, level, err, "site=%s pool=%s request=\"%.*s %.*s\"",
              s->site ? s->site->name : "-", s->pool_name ? s->pool_name : "-",
@@ -315,6 +320,16 @@ void stream_error_fields(struct stream *s, int err, const struct field *fields, 
 void stream_error(struct stream *s, int err)
 {
     stream_error_fields(s, err, NULL, 0);
+}
+
+void stream_give_up(struct stream *s, int err)
+{
+    const struct handler *h = s->handler;
+
+    s->handler = NULL;
+    if (h && h->closed)
+        h->closed(s, err);
+    stream_error(s, err);
 }
 
 /* ---- the request body ---- */
@@ -373,7 +388,9 @@ void stream_on_bad_head(struct stream *s, int err)
     s->start_us = clock_now_us();
     s->conn->head_since_ms = 0;
     s->conn->n_requests++;
-    stream_error(s, err);
+    /* What no resource here does (RFC 9110 15.5.6). */
+    struct field allow = {SLICE("Allow"), SLICE("GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS")};
+    stream_error_fields(s, err, &allow, err == GW_EREQ_METHOD ? 1 : 0);
 }
 
 void stream_on_body(struct stream *s)
@@ -387,10 +404,7 @@ void stream_on_body(struct stream *s)
         return;
     }
     if (s->body_limit && s->in_total > s->body_limit && !s->finished) {
-        const struct handler *h = s->handler;
-        if (h && h->closed)
-            h->closed(s, GW_EBODY_LARGE);
-        stream_error(s, GW_EBODY_LARGE);
+        stream_give_up(s, GW_EBODY_LARGE);
         stream_discard_body(s);
         return;
     }
