@@ -56,8 +56,11 @@ ssize_t stream_send_chunk(struct stream *s, struct chunk *k)
         out.buffered += k->len - k->off;
     }
     free(k);
-    if (fail)
-        s->handler = NULL; /* as an aborted stream's is */
+    if (fail && s->handler) { /* as an abort does */
+        const struct handler *h = s->handler;
+        s->handler = NULL;
+        h->closed(s, GW_ENO_MEMORY);
+    }
     return fail ? GW_ENO_MEMORY : (ssize_t)out.buffered;
 }
 
