@@ -334,28 +334,11 @@ def test_upload_is_held_to_the_window(place, start, proto):
         with dial(proto, gateway) as client:
             client.wait(lambda: client.peer_settings)
             number = client.request("POST", "/x", [("content-length", str(size))], end=False)
-            sent = send_until_stuck(client, number, size)
+            sent = client.send_until_stuck(number, size)
             assert sent < 4 << 20, "the gateway took what nobody reads"
             go.set()
             client.send_body(number, b"x" * (size - sent))
             assert client.response(number, 60).body == str(size).encode()
-
-
-def send_until_stuck(client, number, size):
-    """Send DATA while there is credit and pings come back with none; how much went."""
-    stream, sent, idle = client.streams[number], 0, 0
-    while sent < size and idle < 3:
-        room = min(client.send_window, stream.send_window, 16384, size - sent)
-        if room <= 0:
-            idle += 1
-            assert client.ping()
-            continue
-        idle = 0
-        client.send(DataFrame(number, data=b"x" * room))
-        client.send_window -= room
-        stream.send_window -= room
-        sent += room
-    return sent
 
 
 def test_credit_of_refused_bodies_is_given_back(client):

@@ -181,7 +181,7 @@ def test_max_connections(place, start, backend):
 
 def test_descriptor_limit_stops_accepting_before_it_hurts(place, start, backend):
     """With few descriptors, more connections wait; those accepted get whole answers."""
-    gateway = start(pool_site(place), prefix=["prlimit", "--nofile=128:128"],
+    gateway = start(pool_site(place), prefix=["prlimit", "--nofile=420:420"],
                     user="www-data" if os.geteuid() == 0 else None)
     clients = [H1(gateway.address()) for _ in range(200)]
     served = 0

@@ -132,6 +132,22 @@ class H2:
         if end and not data:
             self.send(DataFrame(number, flags=["END_STREAM"]))
 
+    def send_until_stuck(self, number, size):
+        """Send DATA while there is credit, until pings come back without more; how much."""
+        stream, sent, idle = self.streams[number], 0, 0
+        while sent < size and idle < 3:
+            room = min(self.send_window, stream.send_window, 16384, size - sent)
+            if room <= 0:
+                idle += 1
+                assert self.ping()
+                continue
+            idle = 0
+            self.send(DataFrame(number, data=b"x" * room))
+            self.send_window -= room
+            stream.send_window -= room
+            sent += room
+        return sent
+
     # ---- receiving ----
 
     def frame(self):

@@ -103,6 +103,7 @@ class Gateway:
             "spool_dir": self.place / "spool",
             "access_log": self.access_path,
             "error_log": "stderr",
+            "error_level": "info",
         }
         gateway.update(self.keys)
         self.ini.write_text(make_ini(self.text, gateway, listens))
