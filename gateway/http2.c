@@ -47,17 +47,16 @@ static int http2_open(struct conn *c)
         return GW_ENO_MEMORY;
     h->conn = c;
     h2_budget_init(&h->budget, g->h2_resets, g->h2_control_frames);
-    h->session = h2_session_new(h);
-    if (!h->session)
+    if (h2_session_open(h) != 0)
         goto free_http2;
     if (submit_settings(h, g) != 0 ||
         nghttp2_session_set_local_window_size(h->session, NGHTTP2_FLAG_NONE, 0,
                                               (int32_t)g->h2_connection_window) != 0)
-        goto free_session;
+        goto close_session;
     c->proto_state = h;
     return 0;
-free_session:
-    nghttp2_session_del(h->session);
+close_session:
+    h2_session_close(h);
 free_http2:
     free(h);
     return GW_ENO_MEMORY;
@@ -70,7 +69,7 @@ static void http2_close(struct conn *c)
     if (!h)
         return;
     c->proto_state = NULL;
-    nghttp2_session_del(h->session);
+    h2_session_close(h);
     free(h);
 }
 

@@ -363,15 +363,27 @@ static nghttp2_option *options_new(const struct conf_gateway *g)
     return o;
 }
 
-nghttp2_session *h2_session_new(struct http2 *h)
+int h2_session_open(struct http2 *h)
 {
     nghttp2_session_callbacks *cb = callbacks_new();
     nghttp2_option *o = options_new(conn_limits(h->conn));
-    nghttp2_session *session = NULL;
 
-    if (cb && o && nghttp2_session_server_new2(&session, cb, h, o) != 0)
-        session = NULL;
+    if (cb && o && h2_mem_open(&h->mem) == 0) {
+        nghttp2_mem mem = h2_mem_functions(&h->mem);
+        if (nghttp2_session_server_new3(&h->session, cb, h, o, &mem) != 0)
+            h->session = NULL;
+    }
     nghttp2_session_callbacks_del(cb);
     nghttp2_option_del(o);
-    return session;
+    if (h->session)
+        return 0;
+    h2_mem_close(&h->mem);
+    return GW_ENO_MEMORY;
+}
+
+void h2_session_close(struct http2 *h)
+{
+    nghttp2_session_del(h->session);
+    h->session = NULL;
+    h2_mem_close(&h->mem);
 }

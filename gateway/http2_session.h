@@ -16,10 +16,12 @@
 #include "conn.h"
 #include "http2_budget.h"
 #include "http2_head.h"
+#include "http2_mem.h"
 
 struct http2 {
     struct conn *conn;        /* I */
     nghttp2_session *session; /* m */
+    struct h2_mem mem;        /* m  where it lies */
     const uint8_t *rest;      /* m  of a frame that did not fit what produce() was given; the */
     size_t rest_len;          /*    library's, valid until the next nghttp2_session_mem_send */
     uint8_t *dst;             /* m  where produce() is writing */
@@ -52,8 +54,9 @@ static inline struct h2_stream *h2_stream_of(const struct stream *s)
 
 /* ---- http2_callbacks.c ---- */
 
-/* A server session with our options and callbacks, NULL if memory is out. */
-nghttp2_session *h2_session_new(struct http2 *h);
+/* Make h->session with our options and callbacks in h->mem; 0 or GW_ENO_MEMORY. */
+int h2_session_open(struct http2 *h);
+void h2_session_close(struct http2 *h);
 
 enum {
     H2_FRAME_HEAD = 9,  /* RFC 9113 4.1 */

@@ -1,0 +1,103 @@
+#include "http2_mem.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#include "err.h"
+
+enum { SIZE = 7 * 4096 };
+
+/* The blocks of a session by their size in 1.52, and where they are put. */
+static const struct {
+    size_t size, at;
+} slots[] = {
+    {2928, 4304},   /* the session */
+    {1024, 3280},   /* a ring: its last 208 bytes, 26 fields, lie in the session's page */
+    {4096, 7232},   /* the streams' hash table */
+    {16394, 11328}, /* the frame being sent: its first 960 bytes lie in the table's last page */
+};
+
+enum { N_SLOTS = sizeof(slots) / sizeof(slots[0]) };
+
+_Static_assert(11328 + 16394 <= SIZE, "the last slot fits");
+
+int h2_mem_open(struct h2_mem *m)
+{
+    void *p = mmap(NULL, SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+    if (p == MAP_FAILED)
+        return GW_ENO_MEMORY;
+    *m = (struct h2_mem){.base = p};
+    return 0;
+}
+
+void h2_mem_close(struct h2_mem *m)
+{
+    if (m->base)
+        munmap(m->base, SIZE);
+    *m = (struct h2_mem){0};
+}
+
+/* The slot that p is, or N_SLOTS. */
+static unsigned slot_of(const struct h2_mem *m, const void *p)
+{
+    unsigned i = 0;
+
+    while (i < N_SLOTS && p != m->base + slots[i].at)
+        i++;
+    return i;
+}
+
+static void *mem_malloc(size_t n, void *user)
+{
+    struct h2_mem *m = user;
+
+    for (unsigned i = 0; n >= 1024 && i < N_SLOTS; i++) {
+        if (slots[i].size == n && !(m->taken & 1u << i)) {
+            m->taken |= 1u << i;
+            return m->base + slots[i].at;
+        }
+    }
+    return malloc(n);
+}
+
+static void mem_free(void *p, void *user)
+{
+    /* A slot is not given out again: it would have to be zeroed, and no session needs it. */
+    if (slot_of(user, p) == N_SLOTS)
+        free(p);
+}
+
+static void *mem_calloc(size_t n, size_t size, void *user)
+{
+    if (size && n > SIZE_MAX / size)
+        return NULL;
+    void *p = mem_malloc(n * size, user);
+    if (p && slot_of(user, p) == N_SLOTS) /* a slot's pages are fresh */
+        memset(p, 0, n * size);
+    return p;
+}
+
+static void *mem_realloc(void *p, size_t n, void *user)
+{
+    unsigned i = p ? slot_of(user, p) : N_SLOTS;
+
+    if (!p)
+        return mem_malloc(n, user);
+    if (i == N_SLOTS)
+        return realloc(p, n);
+    void *copy = malloc(n);
+    if (copy)
+        memcpy(copy, p, n < slots[i].size ? n : slots[i].size);
+    return copy;
+}
+
+nghttp2_mem h2_mem_functions(struct h2_mem *m)
+{
+    return (nghttp2_mem){.mem_user_data = m,
+                         .malloc = mem_malloc,
+                         .free = mem_free,
+                         .calloc = mem_calloc,
+                         .realloc = mem_realloc};
+}
