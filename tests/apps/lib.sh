@@ -24,9 +24,9 @@ begin() {
 
 good() { PASSED=$((PASSED + 1)); }
 bad() { FAILED=$((FAILED + 1)) && echo "FAIL $CHECK: $*"; }
-assert() { # CONDITION... -- what is said when it is false
+assert() { # CONDITION... :: what is said when it is false
     local condition=()
-    while [ "$1" != -- ]; do condition+=("$1") && shift; done
+    while [ "$1" != :: ]; do condition+=("$1") && shift; done
     shift
     if "${condition[@]}"; then good; else bad "$*"; fi
 }
@@ -41,7 +41,7 @@ get() {
         bad "curl: $(tail -1 "$T/error")"
     read -r STATUS SPOKEN <<<"$written"
     tr -d '\r' <"$T/headers" >"$T/fields"
-    assert [ "$SPOKEN" = "$VERSION" ] -- "HTTP/$SPOKEN instead of HTTP/$VERSION"
+    assert [ "$SPOKEN" = "$VERSION" ] :: "HTTP/$SPOKEN instead of HTTP/$VERSION"
 }
 
 value() { # of the last field called $1
@@ -49,22 +49,22 @@ value() { # of the last field called $1
         END { sub(/^[ \t]+/, "", v); print v }' "$T/fields"
 }
 
-status() { assert [ "$STATUS" = "$1" ] -- "status $STATUS instead of $1"; }
+status() { assert [ "$STATUS" = "$1" ] :: "status $STATUS instead of $1"; }
 header() {
     local v
     v=$(value "$1")
-    assert [ "${v#"$2"}" != "$v" ] -- "$1: '$v' instead of '$2...'"
+    assert [ "${v#"$2"}" != "$v" ] :: "$1: '$v' instead of '$2...'"
 }
 header_ends() {
     local v
     v=$(value "$1")
-    assert [ "${v%"$2"}" != "$v" ] -- "$1: '$v' instead of '...$2'"
+    assert [ "${v%"$2"}" != "$v" ] :: "$1: '$v' instead of '...$2'"
 }
-no_header() { assert [ -z "$(value "$1")" ] -- "there is a field $1"; }
-body() { assert grep -qF -- "$1" "$T/body" -- "no '$1' in the body"; }
-body_is() { assert [ "$(cat "$T/body")" = "$1" ] -- "body '$(head -c 100 "$T/body")'"; }
-bytes() { assert [ "$(stat -c %s "$T/body")" = "$1" ] -- "$(stat -c %s "$T/body") bytes, not $1"; }
-same_as() { assert cmp -s "$T/body" "$1" -- "the body differs from $1"; }
+no_header() { assert [ -z "$(value "$1")" ] :: "there is a field $1"; }
+body() { assert grep -qF -- "$1" "$T/body" :: "no '$1' in the body"; }
+body_is() { assert [ "$(cat "$T/body")" = "$1" ] :: "body '$(head -c 100 "$T/body")'"; }
+bytes() { assert [ "$(stat -c %s "$T/body")" = "$1" ] :: "$(stat -c %s "$T/body") bytes, not $1"; }
+same_as() { assert cmp -s "$T/body" "$1" :: "the body differs from $1"; }
 
 finish() {
     echo "$PASSED passed, $FAILED failed"

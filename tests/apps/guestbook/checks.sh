@@ -17,7 +17,7 @@ get sign /guestbook/sign -u alice:wonder --data-urlencode "text=$mark"
 status 303
 get signed /guestbook
 body "alice: $mark"
-assert [ "$(grep -c "$mark" "$T/body")" = 1 ] -- 'not exactly one entry'
+assert [ "$(grep -c "$mark" "$T/body")" = 1 ] :: 'not exactly one entry'
 
 get file /files/text.txt
 status 200
