@@ -8,9 +8,11 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <linux/sockios.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdlib.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include "conn_send.h"
@@ -222,6 +224,8 @@ static int conn_set_proto(struct conn *c, const struct proto *p)
     c->proto = p;
     c->state = CONN_OPEN;
     c->idle_since_ms = loop_now_ms(c->loop);
+    c->head_since_ms =
+        c->idle_since_ms; /* who connects has something to say; the protocol clears it */
     int rc = p->open(c);
     if (rc < 0)
         c->proto = NULL;
@@ -232,8 +236,6 @@ static void conn_protocol_input(struct conn *c, const uint8_t *p, size_t n)
 {
     if (n == 0 || c->kill || c->ends)
         return; /* what comes after the end is dropped */
-    if (c->n_streams == 0 && !c->head_since_ms)
-        c->head_since_ms = loop_now_ms(c->loop);
     int rc = c->proto->input(c, p, n);
     c->proto->events(c);
     if (rc < 0)
@@ -382,6 +384,9 @@ static bool stream_stuck(struct stream *s, uint64_t now, uint64_t limit, uint64_
     bool waits = s->out.body.n > 0;
     uint64_t taken = s->out.n_body;
     lock_drop(&s->conn->mu);
+    /* While the whole connection waits, its own time counts. */
+    if (atomic_load_explicit(&s->conn->progress_ms, memory_order_relaxed))
+        waits = false;
     if (!waits || taken != s->out_seen) {
         s->out_seen = taken;
         s->out_seen_ms = now;
@@ -407,12 +412,28 @@ static void stream_check_times(struct stream *s, uint64_t now, uint64_t *next)
         stream_give_up(s, GW_ECLIENT_SLOW);
 }
 
+/* A slow client takes what the kernel holds long before the socket takes more from us: that is progress too. */
+static void conn_note_queue(struct conn *c, uint64_t now)
+{
+    int queued;
+
+    if (ioctl(c->src.fd, SIOCOUTQ, &queued) < 0)
+        return;
+    if (queued < c->queued_seen)
+        atomic_store_explicit(&c->progress_ms, now, memory_order_relaxed);
+    c->queued_seen = queued;
+}
+
 /* Is the connection over a time?  The error, or 0 with *next lowered. */
 static int conn_check_times(struct conn *c, uint64_t now, uint64_t *next)
 {
     const struct conf_gateway *g = conn_limits(c);
     uint64_t progress = atomic_load_explicit(&c->progress_ms, memory_order_relaxed);
 
+    if (progress) {
+        conn_note_queue(c, now);
+        progress = atomic_load_explicit(&c->progress_ms, memory_order_relaxed);
+    }
     if (progress && due(now, progress + (uint64_t)g->write_timeout_ms, next))
         return GW_ECLIENT_SLOW;
     if (c->state == CONN_HANDSHAKE)
@@ -420,7 +441,7 @@ static int conn_check_times(struct conn *c, uint64_t now, uint64_t *next)
                                                                                : 0;
     if (c->n_streams)
         return 0;
-    if (c->head_since_ms && c->proto == &http1_proto)
+    if (c->head_since_ms)
         return due(now, c->head_since_ms + (uint64_t)g->head_timeout_ms, next) ? GW_EREQ_TIME
                                                                                : 0;
     return due(now, c->idle_since_ms + (uint64_t)g->idle_timeout_ms, next) ? GW_ECLIENT_IDLE
@@ -435,7 +456,8 @@ static void conn_time_out(struct conn *c, int err)
         c->proto->shutdown(c, 0);
         conn_end(c, 0, false);
     } else if (err == GW_EREQ_TIME && !c->ends) {
-        c->proto->shutdown(c, err); /* answers 408 (RFC 9110 15.5.9) and ends */
+        c->proto->shutdown(c, err); /* RFC 9110 15.5.9: 408, or GOAWAY */
+        conn_end(c, err, false);
     } else {
         c->end_err = err;
         conn_kill(c);

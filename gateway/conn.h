@@ -125,13 +125,16 @@ struct conn {
     atomic_uint_least64_t
         progress_ms; /* a  when output that waits last moved; 0: none waits.  relaxed: a clock, not a flag */
 
-    struct loop_msg msg;      /*    guarded by msg_pending */
-    struct loop_task flush;   /* o  end-of-turn output, and endings */
-    struct timer timer;       /* o  looks at all times below */
-    uint64_t since_ms;        /* o  when it was accepted; lingering: since when */
-    uint64_t read_at_ms;      /* o  last byte from the client */
-    uint64_t idle_since_ms;   /* o  when the last stream ended */
-    uint64_t head_since_ms;   /* o  first byte of a head that is not complete (h1); 0: none */
+    struct loop_msg msg;    /*    guarded by msg_pending */
+    struct loop_task flush; /* o  end-of-turn output, and endings */
+    struct timer timer;     /* o  looks at all times below */
+    uint64_t since_ms;      /* o  when it was accepted; lingering: since when */
+    uint64_t read_at_ms;    /* o  last byte from the client */
+    uint64_t idle_since_ms; /* o  when the last stream ended */
+    uint64_t
+        head_since_ms; /* o  a head is awaited since, with a byte of it or none yet on a fresh connection; 0: none.  The
+                                 protocol keeps it */
+    int queued_seen;   /* o  bytes the kernel held when output was last found waiting */
     uint32_t epoll_events;    /* o  what the loop watches */
     int end_err;              /* o  why it ends */
     bool read_paused;         /* o  the protocol asked */

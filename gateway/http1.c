@@ -442,6 +442,8 @@ static bool stays_open(const struct stream *s, const struct response *r)
 
     if (!h->keep || h->shutdown || conn_draining(s->conn))
         return false;
+    if (s->err == GW_EBODY_TIME)
+        return false; /* its rest is not waited for either */
     /* RFC 9110 10.1.1: nobody can tell whether a body follows that was never asked for. */
     if (h->continue_due)
         return false;

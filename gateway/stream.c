@@ -241,6 +241,17 @@ ssize_t stream_send_chunk(struct stream *s, struct chunk *k)
     return stream_put(s, k, NULL, k->len - k->off);
 }
 
+static void stream_log_error(const struct stream *s, int err)
+{
+    int status = gw_err_status(err);
+    bool ours = status >= 500 && err != GW_EREQ_CODING && err != GW_EREQ_VERSION;
+    int level = ours ? CONF_LOG_ERROR : CONF_LOG_INFO;
+
+    conn_log(s->conn, level, err, "site=%s pool=%s request=\"%.*s %.*s\"",
+             s->site ? s->site->name : "-", s->pool_name ? s->pool_name : "-",
+             SLICE_FMT(s->req.method), SLICE_FMT(s->req.target));
+}
+
 void stream_finish(struct stream *s)
 {
     struct conn *c = s->conn;
@@ -248,8 +259,7 @@ void stream_finish(struct stream *s)
     if (s->over || s->finished)
         return;
     if (s->out.left > 0) {
-        conn_log(c, CONF_LOG_ERROR, GW_ECGI_SHORT, "%lld bytes missing",
-                 (long long)s->out.left);
+        stream_log_error(s, GW_ECGI_SHORT);
         stream_abort(s, GW_ECGI_SHORT);
         return;
     }
@@ -271,17 +281,6 @@ void stream_answer(struct stream *s, const struct response *r, struct slice body
     if (body.n && stream_send_body(s, body.p, body.n) < 0)
         return;
     stream_finish(s);
-}
-
-static void stream_log_error(const struct stream *s, int err)
-{
-    int status = gw_err_status(err);
-    bool ours = status >= 500 && err != GW_EREQ_CODING && err != GW_EREQ_VERSION;
-    int level = ours ? CONF_LOG_ERROR : CONF_LOG_INFO;
-
-    conn_log(s->conn, level, err, "site=%s pool=%s request=\"%.*s %.*s\"",
-             s->site ? s->site->name : "-", s->pool_name ? s->pool_name : "-",
-             SLICE_FMT(s->req.method), SLICE_FMT(s->req.target));
 }
 
 void stream_error_fields(struct stream *s, int err, const struct field *fields, size_t n_fields)
@@ -389,7 +388,8 @@ void stream_on_bad_head(struct stream *s, int err)
     s->conn->head_since_ms = 0;
     s->conn->n_requests++;
     /* What no resource here does (RFC 9110 15.5.6). */
-    struct field allow = {SLICE("Allow"), SLICE("GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS")};
+    struct field allow = {SLICE("Allow"),
+                          SLICE("GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS")};
     stream_error_fields(s, err, &allow, err == GW_EREQ_METHOD ? 1 : 0);
 }
 

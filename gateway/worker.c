@@ -193,7 +193,7 @@ int worker_init(struct worker *w)
         return GW_ENO_MEMORY;
     }
     loop_set_user(w->loop, w);
-    w->tick_ms = shortest_ms(&w->conf->gateway);
+    w->tick_ms = shortest_ms(&w->conf->gateway) / 2 + 1;
     w->writers_always = w->conf->gateway.writer == CONF_WRITER_ALWAYS;
     w->access_timer.fn = worker_access_fn;
     return 0;

@@ -28,7 +28,7 @@ struct worker {
     bool writers_always;        /* I  writer = always: every byte goes through the threads */
     struct tls_config *tls;     /* I */
     struct spool_budget *spool; /* I */
-    uint64_t tick_ms;           /* I  the shortest of the connections' times */
+    uint64_t tick_ms;           /* I  half the shortest of the connections' times */
     struct log_batch access;    /* o */
     struct timer access_timer;  /* o */
     struct conn *conns;         /* o */
