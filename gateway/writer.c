@@ -82,31 +82,53 @@ void writers_free(struct writers *w)
 /* Under c->mu: post c's message after unlocking? */
 static bool note_due_locked(struct conn *c)
 {
-    bool due =
-        !c->msg_pending && (c->events || c->note || c->broken || c->lease == LEASE_STALLED);
+    bool returned = c->lease != LEASE_WRITER;
+    bool due = !c->msg_pending &&
+               (c->events || (returned && (c->note || c->broken)) || c->lease == LEASE_STALLED);
 
     if (due)
         c->msg_pending = true;
     return due;
 }
 
-/* Send until drained, stalled or broken, then give the lease up. */
+/* Wait for the socket.  What was sent so far made room or ended streams: the worker hears of it before, so
+ * that the next bytes are there when the socket takes them. */
+static bool writer_wait(struct conn *c)
+{
+    struct pollfd p = {.fd = c->src.fd, .events = POLLOUT};
+
+    lock_take(&c->mu);
+    bool post = note_due_locked(c);
+    lock_drop(&c->mu);
+    if (post)
+        loop_post(c->loop, &c->msg);
+    return poll(&p, 1, STALL_MS) > 0;
+}
+
+static bool jobs_wait(struct writers *w)
+{
+    lock_take(&w->mu);
+    bool wait = w->jobs != NULL;
+    lock_drop(&w->mu);
+    return wait;
+}
+
+/* Send until drained, stalled or broken, then give the lease up.  A connection that takes whatever it is given
+ * stops after a batch if jobs wait: with a thread for each such download nobody would ever do them. */
 static void writer_serve(struct writer_thread *t, struct conn *c)
 {
     for (;;) {
         enum sent sent = conn_send(c, &t->scratch);
 
-        if (sent == SENT_BLOCKED) {
-            struct pollfd p = {.fd = c->src.fd, .events = POLLOUT};
-            if (poll(&p, 1, STALL_MS) > 0)
-                continue;
-        }
+        if (sent == SENT_BLOCKED && writer_wait(c))
+            continue;
+        bool yields = sent == SENT_BATCH && jobs_wait(t->writers);
         lock_take(&c->mu);
         /* Between conn_send and here the worker may have added output. */
         bool more = sent == SENT_BATCH || (sent == SENT_ALL && conn_pending_locked(c));
         if (c->dead || sent == SENT_BROKEN || (sent == SENT_ALL && !more))
             c->lease = LEASE_WORKER;
-        else if (sent == SENT_BLOCKED)
+        else if (sent == SENT_BLOCKED || yields)
             c->lease = LEASE_STALLED;
         bool returned = c->lease != LEASE_WRITER;
         bool post = note_due_locked(c);
@@ -134,6 +156,24 @@ static void job_serve(struct job *job)
     job->run(job);
     job->msg.fn = job_msg_fn;
     loop_post(job->loop, &job->msg);
+}
+
+static void jobs_push_locked(struct writers *w, struct job *job) REQUIRES(w->mu)
+{
+    job->next = NULL;
+    *w->jobs_end = job;
+    w->jobs_end = &job->next;
+}
+
+static struct job *jobs_pop_locked(struct writers *w) REQUIRES(w->mu)
+{
+    struct job *job = w->jobs;
+
+    if (job)
+        w->jobs = job->next;
+    if (!w->jobs)
+        w->jobs_end = &w->jobs;
+    return job;
 }
 
 static void idle_remove_locked(struct writers *w, struct writer_thread *t)
@@ -174,12 +214,8 @@ static void *writer_main(void *arg)
     pthread_setname_np(pthread_self(), "writer");
     lock_take(&w->mu);
     for (;;) {
-        if (!t->conn && !t->job && w->jobs) {
-            t->job = w->jobs;
-            w->jobs = t->job->next;
-            if (!w->jobs)
-                w->jobs_end = &w->jobs;
-        }
+        if (!t->conn && !t->job)
+            t->job = jobs_pop_locked(w);
         if (!t->conn && !t->job && !writer_park(w, t))
             break;
         struct conn *c = t->conn;
@@ -233,50 +269,62 @@ static bool writer_start(struct writers *w, struct conn *c, struct job *job)
     return rc == 0;
 }
 
-/* Hand c or job to a thread.  false: all are busy and there may be no more. */
-static bool writers_give(struct writers *w, struct conn *c, struct job *job)
+/* Hand c or job to a parked thread, or job to those that work, who look for it under this lock before they park. */
+static bool give_locked(struct writers *w, struct conn *c, struct job *job) REQUIRES(w->mu)
 {
-    lock_take(&w->mu);
     struct writer_thread *t = w->idle;
+
     if (t) {
         w->idle = t->next;
         t->idle = false;
         t->conn = c;
         t->job = job;
         PTOK(pthread_cond_signal(&t->wake));
-        lock_drop(&w->mu);
         return true;
     }
-    bool room = w->n_threads < w->max;
-    if (room)
-        w->n_threads++;
-    lock_drop(&w->mu);
-    if (!room)
+    if (!job || w->n_threads == 0)
         return false;
-    if (writer_start(w, c, job))
-        return true;
+    jobs_push_locked(w, job);
+    return true;
+}
+
+/* A thread could not be started.  If there is none at all, what others queued for it meanwhile is done here. */
+static bool writer_start_failed(struct writers *w, struct conn *c, struct job *job)
+{
+    struct job *left;
+
     lock_take(&w->mu);
     w->n_threads--;
     PTOK(pthread_cond_signal(&w->gone));
+    bool given = give_locked(w, c, job);
+    while (w->n_threads == 0 && (left = jobs_pop_locked(w))) {
+        lock_drop(&w->mu);
+        job_serve(left);
+        lock_take(&w->mu);
+    }
     lock_drop(&w->mu);
-    return false;
+    return given;
+}
+
+/* Hand c or job to a thread.  false: all are busy and there may be no more; a job then has no thread at all. */
+static bool writers_give(struct writers *w, struct conn *c, struct job *job)
+{
+    lock_take(&w->mu);
+    bool starts = !w->idle && w->n_threads < w->max;
+    if (starts)
+        w->n_threads++;
+    bool given = !starts && give_locked(w, c, job);
+    lock_drop(&w->mu);
+    if (!starts || writer_start(w, c, job))
+        return given || starts;
+    return writer_start_failed(w, c, job);
 }
 
 void writers_job(struct writers *w, struct job *job)
 {
-    job->next = NULL;
     worker_job_began(loop_user(job->loop));
-    if (writers_give(w, NULL, job))
-        return;
-    lock_take(&w->mu);
-    bool alone = w->n_threads == 0;
-    if (!alone) {
-        *w->jobs_end = job;
-        w->jobs_end = &job->next;
-    }
-    lock_drop(&w->mu);
-    if (alone)
-        job_serve(job); /* no thread can be had at all: block rather than lose it */
+    if (!writers_give(w, NULL, job))
+        job_serve(job); /* block rather than lose it */
 }
 
 /* ---- the worker's side ---- */
