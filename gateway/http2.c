@@ -69,6 +69,7 @@ static void http2_close(struct conn *c)
     if (!h)
         return;
     c->proto_state = NULL;
+    h2_linger_close(h);
     h2_session_close(h);
     free(h);
 }
@@ -161,7 +162,7 @@ static int http2_input_eof(struct conn *c)
     h->client_eof = true;
     for (struct stream *s = c->streams; s; s = s->next)
         if (!s->in_eof && s->proto)
-            h2_reset_locked(h, s, GW_ECLIENT_GONE);
+            h2_reset_locked(h, s, h2_stream_of(s)->end_sent ? 0 : GW_ECLIENT_GONE);
     unsigned n_open = h->n_open;
     lock_drop(&c->mu);
     conn_dirty(c);
@@ -214,8 +215,10 @@ static void http2_events(struct conn *c)
     while ((s = conn_event_next(c, &ev)))
         stream_events(s, ev);
     lock_take(&c->mu);
-    bool over = over_locked(h);
+    bool over = over_locked(h), lingers = h->n_lingering > 0;
     lock_drop(&c->mu);
+    if (lingers)
+        h2_linger_watch(h);
     if (over)
         conn_end(c, 0, false);
 }

@@ -36,6 +36,7 @@ void h2_close_locked(struct http2 *h, struct stream *s, int err)
     lock_assert_held(&h->conn->mu);
     hs->closed = true;
     hs->err = err;
+    h2_linger_end_locked(h, s);
     h->n_open--;
     /* What nobody will take any more must not shrink the connection's window (RFC 9113 6.9). */
     if (hs->unconsumed)
@@ -202,7 +203,9 @@ static int on_data_chunk(nghttp2_session *session, uint8_t flags, int32_t id,
         return 0;
     }
     s->in_total += n;
-    if (s->in_discard) {
+    if (h2_stream_of(s)->lingers)
+        h2_linger_data_locked(h, s, n);
+    if (s->in_discard || h2_stream_of(s)->end_sent) {
         h2_note_failure(h, nghttp2_session_consume(session, id, n));
         return 0;
     }
@@ -279,13 +282,11 @@ static int on_frame_send(nghttp2_session *session, const nghttp2_frame *frame, v
     if (!may_end || !(frame->hd.flags & NGHTTP2_FLAG_END_STREAM))
         return 0;
     struct stream *s = h2_find_locked(h, frame->hd.stream_id);
-    if (s)
-        h2_stream_of(s)->end_sent = true;
-    /* Answered before the request was complete: the client may stop sending it, and has its
-     * answer all the same (RFC 9113 8.1). */
-    if (nghttp2_session_get_stream_remote_close(session, frame->hd.stream_id) == 0)
-        h2_note_failure(h, nghttp2_submit_rst_stream(session, NGHTTP2_FLAG_NONE,
-                                                     frame->hd.stream_id, NGHTTP2_NO_ERROR));
+    if (!s)
+        return 0;
+    h2_stream_of(s)->end_sent = true;
+    if (nghttp2_session_get_stream_remote_close(session, s->id) == 0)
+        h2_linger_begin_locked(h, s);
     return 0;
 }
 
@@ -309,7 +310,7 @@ static int on_frame_not_send(nghttp2_session *session, const nghttp2_frame *fram
 
 static int close_err(const struct h2_stream *hs, uint32_t code)
 {
-    if (hs->end_sent && (hs->peer_reset || code == NGHTTP2_NO_ERROR))
+    if (hs->end_sent)
         return 0; /* answered in full, whatever came of the rest of the request */
     if (hs->peer_reset)
         return GW_ECLIENT_RESET;

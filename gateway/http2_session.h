@@ -33,18 +33,24 @@ struct http2 {
     struct h2_trip trip;      /* m  what a callback ended the input for; what NULL: nothing */
     bool shutting_down;       /* m  GOAWAY notice went out, the final one waits for the PING */
     bool client_eof;          /* m  nothing more will come */
+    unsigned n_lingering;     /* m  streams with lingers */
+    struct timer linger;      /* o  armed while there is one */
 };
 
 /* Lives in stream->arena as stream->proto. */
 struct h2_stream {
-    struct h2_head head; /* o */
-    size_t unconsumed;   /* m  body bytes whose credit the client has not got back */
-    int err;             /* m  why it closed; 0: answered in full */
-    int bad;             /* o  head's error that is answered; 0: route it */
-    bool deferred;       /* m  the data source said it had nothing */
-    bool end_sent;       /* m  END_STREAM went out */
-    bool peer_reset;     /* m  RST_STREAM came */
-    bool closed;         /* m  STREAM_EV_CLOSED was noted; the session knows s no more */
+    struct h2_head head;   /* o */
+    size_t unconsumed;     /* m  body bytes whose credit the client has not got back */
+    int err;               /* m  why it closed; 0: answered in full */
+    int bad;               /* o  head's error that is answered; 0: route it */
+    bool deferred;         /* m  the data source said it had nothing */
+    bool end_sent;         /* m  END_STREAM went out */
+    bool peer_reset;       /* m  RST_STREAM came */
+    bool lingers;          /* m  END_STREAM went out, and the client's has not come */
+    uint8_t linger_silent; /* m  seconds without a byte of it, */
+    uint8_t linger_ticks;  /* m  seconds in all, */
+    size_t linger_bytes;   /* m  bytes since then */
+    bool closed;           /* m  STREAM_EV_CLOSED was noted; the session knows s no more */
 };
 
 static inline struct h2_stream *h2_stream_of(const struct stream *s)
@@ -79,6 +85,14 @@ extern const nghttp2_data_provider h2_body; /* of s->out */
 
 /* The opaque data of the PING that follows a GOAWAY notice. */
 extern const uint8_t h2_drain_ping[8];
+
+/* ---- http2_linger.c ---- */
+
+void h2_linger_begin_locked(struct http2 *h, struct stream *s);
+void h2_linger_data_locked(struct http2 *h, struct stream *s, size_t n); /* n bytes dropped */
+void h2_linger_end_locked(struct http2 *h, struct stream *s);            /* s is closed */
+void h2_linger_watch(struct http2 *h); /* worker: there is one; look at it every second */
+void h2_linger_close(struct http2 *h); /* worker */
 
 /* ---- http2_response.c ---- */
 

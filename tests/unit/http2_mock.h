@@ -36,6 +36,35 @@ uint64_t loop_now_ms(const struct loop *l)
     return mock_now_ms;
 }
 
+static struct timer *mock_timer; /* the one that is armed */
+
+void timer_set(struct loop *l, struct timer *t, uint64_t ms)
+{
+    (void)l;
+    assert(!mock_timer || mock_timer == t);
+    mock_timer = t;
+    t->pprev = &t->next;
+    t->deadline_ms = mock_now_ms + ms;
+}
+
+void timer_clear(struct timer *t)
+{
+    if (t->pprev)
+        mock_timer = NULL;
+    t->pprev = NULL;
+}
+
+/* Let the timer fire if it is time. */
+static inline void mock_tick(void)
+{
+    struct timer *t = mock_timer;
+
+    if (!t || t->deadline_ms > mock_now_ms)
+        return;
+    timer_clear(t);
+    t->fn(NULL, t);
+}
+
 const struct conf_gateway *conn_limits(const struct conn *c)
 {
     (void)c;

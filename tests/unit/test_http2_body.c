@@ -118,6 +118,7 @@ static void test_trailers_are_dropped(void **state)
     peer_free(p);
 }
 
+/* The rest of a request that was answered is taken, and dropped. */
 static void test_early_answer(void **state)
 {
     struct peer *p = peer_new();
@@ -128,12 +129,114 @@ static void test_early_answer(void **state)
     send_head(p, 1, false, PAIRS(POST));
     send_data(p, 1, false, 1000);
     pump(p);
-    assert_frames(p, "HEADERS 1; DATA 1 5 ES; RST 1 0"); /* RFC 9113 8.1 */
-    assert_story("head 1 POST /post; closed 1 0");
+    assert_frames(p, "HEADERS 1; DATA 1 5 ES");
+    assert_story("head 1 POST /post");
+    assert_int_equal(stream_of(p, 1)->in.n, 1000); /* the real stream.c drops this */
+    mock_consume(stream_of(p, 1), 1000);
+    for (int i = 0; i < 100; i++) {
+        send_data(p, 1, false, 10000);
+        pump(p);
+        assert_int_equal(p->rc, 0);
+        assert_int_equal(stream_of(p, 1)->in.n, 0);
+    }
+    send_data(p, 1, true, 1000);
+    pump(p);
+    assert_story("closed 1 0");
+    assert_int_equal(p->n_frames, 0);
+    peer_free(p);
+}
+
+static void begin_linger(struct peer *p)
+{
+    mock_on_head = answer_hello;
+    mock_on_body = NULL;
+    send_head(p, 1, false, PAIRS(POST));
+    pump(p);
+    assert_story("head 1 POST /post");
+    assert_non_null(mock_timer);
+}
+
+/* Seconds until the stream is reset, sending a byte in every nth. */
+static int linger(struct peer *p, int nth)
+{
+    for (int s = 1; s < 100; s++) {
+        mock_now_ms += 1000;
+        mock_tick();
+        produce(p, 64 * 1024);
+        if (p->n_frames) {
+            assert_frames(p, "RST 1 0"); /* RFC 9113 8.1 */
+            assert_story("closed 1 0");
+            return s;
+        }
+        if (s % nth == 0) {
+            send_data(p, 1, false, 1);
+            pump(p);
+        }
+    }
+    return 100;
+}
+
+static void test_early_answer_silent_client(void **state)
+{
+    struct peer *p = peer_new();
+
+    (void)state;
+    begin_linger(p);
+    assert_int_equal(linger(p, 1000), 5);
+    mock_now_ms += 1000;
+    mock_tick();
+    assert_null(mock_timer);
     send_data(p, 1, true, 1000); /* was on its way */
     pump(p);
     assert_int_equal(p->n_frames, 0);
     assert_int_equal(p->rc, 0);
+    peer_free(p);
+}
+
+static void test_early_answer_slow_client(void **state)
+{
+    struct peer *p = peer_new();
+
+    (void)state;
+    begin_linger(p);
+    assert_int_equal(linger(p, 2), 30);
+    peer_free(p);
+}
+
+static void test_early_answer_endless_body(void **state)
+{
+    struct peer *p = peer_new();
+    size_t n = 0;
+
+    (void)state;
+    begin_linger(p);
+    while (p->c.streams && n < 20 * 1024 * 1024) {
+        send_data(p, 1, false, 16384);
+        pump(p);
+        n += 16384;
+    }
+    assert_int_equal(n, 16 * 1024 * 1024 + 16384);
+    assert_int_equal(p->frames[p->n_frames - 1].type, NGHTTP2_RST_STREAM);
+    assert_story("closed 1 0");
+    peer_free(p);
+}
+
+/* A connection that ends while a request lingers leaves no timer behind. */
+static void test_early_answer_connection_ends(void **state)
+{
+    struct peer *p = peer_new();
+
+    (void)state;
+    begin_linger(p);
+    peer_free(p);
+    assert_null(mock_timer);
+
+    p = peer_new();
+    begin_linger(p);
+    assert_true(http2_proto.input_eof(&p->c) < 0);
+    produce(p, 64 * 1024);
+    assert_frames(p, "RST 1 0");
+    assert_story("closed 1 0");
     peer_free(p);
 }
 
@@ -272,6 +375,10 @@ int main(void)
         cmocka_unit_test_setup(test_padded_data, setup),
         cmocka_unit_test_setup(test_trailers_are_dropped, setup),
         cmocka_unit_test_setup(test_early_answer, setup),
+        cmocka_unit_test_setup(test_early_answer_silent_client, setup),
+        cmocka_unit_test_setup(test_early_answer_slow_client, setup),
+        cmocka_unit_test_setup(test_early_answer_endless_body, setup),
+        cmocka_unit_test_setup(test_early_answer_connection_ends, setup),
         cmocka_unit_test_setup(test_download_follows_windows, setup),
         cmocka_unit_test_setup(test_any_room, setup),
         cmocka_unit_test_setup(test_batches_are_full, setup),
