@@ -163,15 +163,24 @@ static int make_text(const struct serve *s, const char *dir, const char *user, s
     return rc;
 }
 
-/* The INI knows no port 0; what was asked for is put in its place once it was read. */
+/* The INI knows no port 0: addresses that collide with nothing stand there instead, and what was
+ * asked for is put in their place once it was read. */
+static void make_address(char *out, size_t cap, unsigned port, const char *stand_in)
+{
+    if (port)
+        snprintf(out, cap, "127.0.0.1:%u", port);
+    else
+        snprintf(out, cap, "%s", stand_in);
+}
+
 static void free_ports(struct serve *s, const struct serve_options *o)
 {
+    static const char free_port[] = "127.0.0.1:0";
+
     if (o->http == 0)
-        strcpy(s->http, "127.0.0.1:0");
+        s->conf->listens[0].addresses[0] = free_port;
     if (o->https == 0)
-        strcpy(s->https, "127.0.0.1:0");
-    s->conf->listens[0].addresses[0] = s->http;
-    s->conf->listens[1].addresses[0] = s->https;
+        s->conf->listens[1].addresses[0] = free_port;
 }
 
 static int load(struct serve *s, const struct serve_options *o, const char *dir,
@@ -179,8 +188,8 @@ static int load(struct serve *s, const struct serve_options *o, const char *dir,
 {
     struct buf text = {0};
 
-    snprintf(s->http, sizeof s->http, "127.0.0.1:%u", o->http ? o->http : 1);
-    snprintf(s->https, sizeof s->https, "127.0.0.1:%u", o->https ? o->https : 1);
+    make_address(s->http, sizeof s->http, o->http, "127.0.0.2:1");
+    make_address(s->https, sizeof s->https, o->https, "127.0.0.3:1");
     if (make_text(s, dir, user, &text) == 0)
         s->conf =
             conf_load_text("serve", (const char *)buf_at(&text), buf_len(&text), errors_to);
