@@ -54,9 +54,15 @@ struct spool *spool_new(struct spool_budget *b, struct writers *writers, struct 
     return sp;
 }
 
+static void spool_unreserve(struct spool *sp, uint64_t n)
+{
+    atomic_fetch_sub_explicit(&sp->budget->used, n, memory_order_relaxed);
+    sp->reserved -= n;
+}
+
 static void spool_destroy(struct spool *sp)
 {
-    atomic_fetch_sub_explicit(&sp->budget->used, sp->reserved, memory_order_relaxed);
+    spool_unreserve(sp, sp->reserved);
     if (sp->file_fd >= 0)
         close(sp->file_fd);
     chain_fini(&sp->front);
@@ -161,6 +167,8 @@ static void spool_job_done(struct loop *l, struct job *job)
 
     (void)l;
     sp->work = WORK_NONE;
+    if (sp->job_err && work == WORK_WRITE)
+        spool_unreserve(sp, sp->moving.n);
     if (sp->job_err && work == WORK_WRITE && sp->soft) {
         /* Nothing is lost: it stays in memory, in front of what came since. */
         chain_move(&sp->moving, &sp->tail);
@@ -217,7 +225,7 @@ static void spool_read(struct spool *sp)
     }
     if (spool_read_warm(sp, k))
         return;
-    chain_append_chunk(&sp->moving, k);
+    sp->moving = (struct chain){.head = k, .tail = k}; /* empty yet: no chain would keep it */
     spool_start(sp, WORK_READ);
 }
 
@@ -245,8 +253,7 @@ static void spool_empty_file(struct spool *sp)
     if (sp->file_end == 0 || ftruncate(sp->file_fd, 0) < 0)
         return;
     sp->file_read = sp->file_end = 0;
-    atomic_fetch_sub_explicit(&sp->budget->used, sp->reserved, memory_order_relaxed);
-    sp->reserved = 0;
+    spool_unreserve(sp, sp->reserved);
     sp->full = false;
 }
 
