@@ -43,10 +43,11 @@ const char *backoff_reason(int wait_status, char *text, size_t cap)
     if (WIFSIGNALED(wait_status)) {
         int sig = WTERMSIG(wait_status);
         const char *name = sigabbrev_np(sig); /* NULL for real-time signals */
-        snprintf(text, cap, "signal %d%s%s%s%s", sig, name ? " (SIG" : "", name ? name : "",
-                 name ? ")" : "", WCOREDUMP(wait_status) ? ", core dumped" : "");
+        (void)snprintf(text, cap, "signal %d%s%s%s%s", sig, name ? " (SIG" : "",
+                       name ? name : "", name ? ")" : "",
+                       WCOREDUMP(wait_status) ? ", core dumped" : "");
     } else {
-        snprintf(text, cap, "exit status %d", WEXITSTATUS(wait_status));
+        (void)snprintf(text, cap, "exit status %d", WEXITSTATUS(wait_status));
     }
     return text;
 }

@@ -17,7 +17,7 @@ static pid_t parent_of(const char *pid)
 {
     char path[32], text[512];
 
-    snprintf(path, sizeof path, "/proc/%.15s/stat", pid);
+    (void)snprintf(path, sizeof path, "/proc/%.15s/stat", pid);
     int fd = open(path, O_RDONLY | O_CLOEXEC);
     if (fd < 0)
         return -1;

@@ -127,9 +127,9 @@ static void log_end(const struct slot *s, const struct proc *p, int status, unsi
 
     backoff_reason(status, reason, sizeof reason);
     if (s->wanted && delay)
-        snprintf(then, sizeof then, ", restarted in %u ms", delay);
+        (void)snprintf(then, sizeof then, ", restarted in %u ms", delay);
     else if (s->wanted)
-        snprintf(then, sizeof then, ", restarted");
+        (void)snprintf(then, sizeof then, ", restarted");
     log_line(good ? CONF_LOG_INFO : CONF_LOG_ERROR, "pool=%s process %ld ended: %s%s%s%s",
              s->conf->name, (long)p->pid, reason, then,
              !good && p->lines.last[0] ? "; its last line: " : "", good ? "" : p->lines.last);

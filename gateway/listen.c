@@ -38,7 +38,7 @@ static int listeners_add(struct listeners *l, int fd, bool tls, char *address)
 /* "127.0.0.1:80", "[::1]:80" of a bound socket, or NULL. */
 static char *bound_text(int fd)
 {
-    struct sockaddr_storage addr;
+    struct sockaddr_storage addr = {0};
     socklen_t len = sizeof addr;
     char host[NI_MAXHOST], port[NI_MAXSERV];
     char *text = NULL;
@@ -197,7 +197,7 @@ void listener_url(const struct gateway_listener *l, char *out, size_t cap)
     const char *scheme = l->tls ? "https" : "http";
 
     if (is_unix(l->address))
-        snprintf(out, cap, "%s (%s)", l->address, scheme);
+        (void)snprintf(out, cap, "%s (%s)", l->address, scheme);
     else
-        snprintf(out, cap, "%s://%s", scheme, l->address);
+        (void)snprintf(out, cap, "%s://%s", scheme, l->address);
 }

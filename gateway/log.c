@@ -306,7 +306,7 @@ void log_app_line(int level, const char *pool, const char *site, long pid, struc
     if (!level_wanted(level))
         return;
     if (pid > 0)
-        snprintf(process, sizeof process, "process=%ld ", pid);
+        (void)snprintf(process, sizeof process, "process=%ld ", pid);
     int n = snprintf(fields, sizeof fields, "%s%s%spool=%s %s", site ? "site=" : "",
                      site ? site : "", site ? " " : "", pool ? pool : "-", process);
     if (n >= 0)

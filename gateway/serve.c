@@ -168,9 +168,9 @@ static int make_text(const struct serve *s, const char *dir, const char *user, s
 static void make_address(char *out, size_t cap, unsigned port, const char *stand_in)
 {
     if (port)
-        snprintf(out, cap, "127.0.0.1:%u", port);
+        (void)snprintf(out, cap, "127.0.0.1:%u", port);
     else
-        snprintf(out, cap, "%s", stand_in);
+        (void)snprintf(out, cap, "%s", stand_in);
 }
 
 static void free_ports(struct serve *s, const struct serve_options *o)
@@ -206,7 +206,7 @@ static const char *const made_files[] = {"certificate.pem", "key.pem"};
 
 static void in_place(const struct serve *s, const char *name, char *out, size_t cap)
 {
-    snprintf(out, cap, "%s/%s", s->place, name);
+    (void)snprintf(out, cap, "%s/%s", s->place, name);
 }
 
 static int make_place(struct serve *s, FILE *errors_to)
