@@ -70,7 +70,10 @@ static int help(void)
         printf("  %s=TIME%*s%s (%s)\n", o->name, (int)(12 - strlen(o->name)), "", o->help,
                o->fallback);
     }
-    puts("  --help             this\n"
+    puts("  --body-first       hold the answer back until the body has come, for web servers "
+         "that\n"
+         "                     stop sending it when the answer begins (nginx)\n"
+         "  --help             this\n"
          "  --version          the version\n"
          "\n"
          "TIME is a number with ms, s, m or h.  SIGTERM ends the runner and every script,\n"
@@ -86,6 +89,8 @@ static int version(void)
 
 static bool parse_option(struct runner *r, const char *arg)
 {
+    if (strcmp(arg, "--body-first") == 0)
+        return r->body_first = true;
     for (size_t i = 0; i < N_DURATIONS; i++) {
         const struct duration_option *o = &duration_options[i];
         size_t len = strlen(o->name);
@@ -240,7 +245,7 @@ int main(int argc, char **argv)
     }
     runner_kin_init(&r.kin, r.timeout_ms, r.grace_ms);
     int err = runner_serve(&r);
-    runner_kin_end_all(&r.kin, r.grace_ms < 2000 ? r.grace_ms : 2000);
+    runner_kin_end_all(&r.kin, r.grace_ms < RUNNER_STOP_MS ? r.grace_ms : RUNNER_STOP_MS);
     if (err)
         fprintf(stderr, "h2cgi-run: accept: %s\n", strerror(-err));
     return err ? EXIT_FAILURE : EXIT_SUCCESS;

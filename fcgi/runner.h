@@ -29,9 +29,13 @@
 #include "runner_conn.h"
 #include "runner_kin.h"
 
+/* When the runner itself is to end, its parent may not wait as long as grace. */
+enum { RUNNER_STOP_MS = 1500 };
+
 struct runner {
     int64_t timeout_ms;   /* of one request, from its head on; 0: none */
     int64_t grace_ms;     /* between TERM and KILL */
+    bool body_first;      /* hold an answer back until the body is there, see runner_script.c */
     char *const *environ; /* what every script inherits */
     int listen_fd;
     int signal_fd;             /* CHLD, TERM, INT, HUP, USR1; all are blocked */

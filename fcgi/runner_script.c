@@ -23,6 +23,10 @@
  *     that still prints): it is read on as long as QUIET_MS never pass without output.  A second
  *     is ample for a process that has data at hand, even on a loaded machine, and it is what a
  *     client waits in vain for a silent one.  Apache would wait for its Timeout, 60 s
+ *
+ * With --body-first an answer is held back while the body is still coming, the script runs and
+ * OUT_HIGH is not reached.  nginx stops sending a body as soon as an answer begins, so a script
+ * that prints its head and then reads would wait for the rest for ever.
  */
 #include "runner_script.h"
 
@@ -40,14 +44,12 @@
 
 enum {
     QUIET_MS = 1000,
-    /* In ENDING: when what is outside the script's group gets its TERM, if the script has not
-     * exited before, after which nothing may be left anyway. */
+    /* In ENDING: when what has left the script's group is looked for, to get its TERM.  Mostly
+     * there is nothing then, and the last child's end has told so. */
     REST_MS = 50,
     KILL_AGAIN_MS = 20,
     /* What does not go after KILL (a process in uninterruptible sleep) is not waited for. */
     KILL_FOR_MS = 2000,
-    /* When the runner itself is to end, its parent may not wait as long as grace. */
-    STOP_GRACE_MS = 2000,
     READ_MAX = FCGI_RECORD_CONTENT_MAX,
     OUT_HIGH = 64 * 1024,
 };
@@ -62,7 +64,7 @@ struct script {
     struct runner_body body;
     pid_t pid; /* 0: none was started */
     int stdout_fd;
-    int64_t start_ms; /* its mark, see runner_kin.h */
+    int64_t whose_ms; /* start of the request, or -1: all descendants; see runner_kin.h */
     int64_t now_ms;   /* of this turn */
     int64_t due_ms;   /* when this phase is over; INT64_MAX: never */
     enum phase phase;
@@ -74,6 +76,7 @@ struct script {
     bool ended;          /* END_REQUEST is in the queue */
     bool stdout_silent;  /* this turn's poll asked and found nothing */
     bool stderr_drained; /* the same, after the exit */
+    bool released;       /* no longer held back by body_first */
     bool head_sent;      /* some of stdout is on its way */
     int status;
     struct rusage usage; /* for whoever will ask */
@@ -116,8 +119,10 @@ static void end_early(struct script *s, enum cause cause)
 {
     int64_t grace = s->r->grace_ms;
 
-    if (cause == BY_STOP && grace > STOP_GRACE_MS)
-        grace = STOP_GRACE_MS;
+    if (cause == BY_STOP && grace > RUNNER_STOP_MS)
+        grace = RUNNER_STOP_MS;
+    if (cause == BY_STOP)
+        s->whose_ms = -1;
     if (cause == BY_HANGUP || cause == BY_STOP)
         hang_up(s);
     if (cause != BY_TIMEOUT) { /* nobody wants what it may still say */
@@ -133,14 +138,11 @@ static void end_early(struct script *s, enum cause cause)
     tell_group(s, SIGTERM);
 }
 
-/* Signal what is left of the request, and see whether there is anything.  Nothing is looked up
- * when the script was the last child. */
+/* Signal what is left of the request, and see whether there is anything. */
 static void look_for_rest(struct script *s, int sig, pid_t except)
 {
-    size_t n = 0;
+    size_t n = runner_kin_signal(&s->r->kin, s->whose_ms, sig, except);
 
-    if (!s->exited || s->others)
-        n = runner_kin_signal(&s->r->kin, s->start_ms, sig, except);
     s->none_left = s->exited && n == 0;
 }
 
@@ -155,15 +157,17 @@ static void kill_rest(struct script *s)
     look_for_rest(s, SIGKILL, 0);
     if (s->now_ms >= s->rest_ms) { /* it has had its time */
         close_fd(&s->stdout_fd);
-        s->exited = s->none_left = true;
+        s->exited = s->none_left = s->others = true;
     }
 }
 
 static void go_on_ending(struct script *s)
 {
-    if (s->now_ms >= s->due_ms)
+    if (s->exited && !s->others) {
+        s->none_left = true;
+    } else if (s->now_ms >= s->due_ms) {
         kill_rest(s);
-    else if (!s->rest_told && (s->exited || s->now_ms >= s->rest_ms)) {
+    } else if (!s->rest_told && s->now_ms >= s->rest_ms) {
         s->rest_told = true;
         look_for_rest(s, SIGTERM, s->pid);
         look_for_rest(s, 0, 0); /* the group, too */
@@ -254,7 +258,7 @@ static void on_signal(struct script *s, short revents)
         if (child != s->pid)
             s->stdout_silent = s->stderr_drained = false;
     }
-    if (s->phase != LIVE && s->exited && s->rest_told)
+    if (s->exited && s->others && s->rest_told)
         look_for_rest(s, 0, 0);
     if (s->r->stop)
         end_early(s, BY_STOP);
@@ -307,16 +311,26 @@ static bool has_room(const struct script *s)
     return buf_len(&s->c->out) < OUT_HIGH;
 }
 
+/* Whether output has to wait, which ends once and for all. */
+static bool is_held(struct script *s)
+{
+    bool held = s->r->body_first && !s->released && s->phase == LIVE && !s->exited &&
+                s->c->state == RUNNER_CONN_BODY && has_room(s);
+
+    s->released = !held;
+    return held;
+}
+
 /* What to wait for.  The signal comes first: poll looks at descriptors in turn, so when it
  * reports an exit, what the script wrote before is seen in the same call. */
-static void fill_slots(const struct script *s, struct pollfd p[N_SLOTS])
+static void fill_slots(struct script *s, struct pollfd p[N_SLOTS])
 {
     bool room = has_room(s);
     short conn = POLLRDHUP;
 
     if (runner_body_wants_conn(&s->body))
         conn |= POLLIN;
-    if (buf_len(&s->c->out))
+    if (buf_len(&s->c->out) && !is_held(s))
         conn |= POLLOUT;
     p[ON_SIGNAL] = (struct pollfd){.fd = s->r->signal_fd, .events = POLLIN};
     p[ON_CONN] = (struct pollfd){.fd = s->c->fd, .events = conn};
@@ -330,7 +344,7 @@ static int wait_ms(const struct script *s)
 {
     int64_t at = s->due_ms < s->r->kin.tick_ms ? s->due_ms : s->r->kin.tick_ms;
 
-    if (s->exited && s->stdout_fd >= 0 && s->quiet_ms < at)
+    if (s->exited && s->stdout_fd >= 0 && has_room(s) && s->quiet_ms < at)
         at = s->quiet_ms;
     if (s->phase == ENDING && !s->rest_told && s->rest_ms < at)
         at = s->rest_ms;
@@ -449,7 +463,7 @@ static void turn(struct script *s)
         go_on(s);
     if (!s->ended && is_complete(s))
         finish(s);
-    if (s->c->fd >= 0 && runner_conn_flush(s->c) < 0)
+    if (s->c->fd >= 0 && !is_held(s) && runner_conn_flush(s->c) < 0)
         end_early(s, BY_HANGUP);
 }
 
@@ -459,7 +473,7 @@ static void begin(struct script *s)
     struct runner_started started;
     char mark[RUNNER_KIN_MARK];
 
-    s->start_ms = runner_kin_begin(&s->r->kin, s->now_ms, mark);
+    s->whose_ms = runner_kin_begin(&s->r->kin, s->now_ms, mark);
     s->due_ms = s->r->timeout_ms ? later(s->now_ms, s->r->timeout_ms) : INT64_MAX;
     int err = runner_start(s->r, s->c, mark, &started);
     if (err == 0) {
@@ -479,22 +493,19 @@ void runner_script_run(struct runner *r, struct runner_conn *c)
     struct script s = {.r = r, .c = c, .stdout_fd = -1, .now_ms = runner_now()};
 
     runner_body_init(&s.body, c, -1);
-    /* Take what came with the head: most often that is the end of the body. */
-    switch (runner_conn_next(c)) {
-    case RUNNER_ABORT: /* nothing was started yet */
-        if (runner_conn_end(c, 0) || runner_conn_flush(c))
+    /* Take what came with the head: most often that is the end of the body, now and then an
+     * ABORT behind it, and then nothing has to be started. */
+    enum runner_event event = runner_conn_next(c);
+    if (event == RUNNER_BODY_END)
+        event = runner_conn_next(c);
+    if (event == RUNNER_BROKEN || event == RUNNER_ABORT) {
+        s.ended = true;
+        s.due_ms = later(s.now_ms, r->grace_ms);
+        if (event == RUNNER_BROKEN || runner_conn_end(c, 0))
             hang_up(&s);
-        return;
-    case RUNNER_BROKEN:
-        hang_up(&s);
-        return;
-    case RUNNER_MORE:
-    case RUNNER_HEAD:
-    case RUNNER_BODY:
-    case RUNNER_BODY_END:
-        break;
+    } else {
+        begin(&s);
     }
-    begin(&s);
     while (!s.ended || (c->fd >= 0 && buf_len(&c->out)))
         turn(&s);
     runner_kin_end(&r->kin, s.others);

@@ -1,9 +1,11 @@
 #include "runner_serve.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
+#include <stdlib.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -79,15 +81,44 @@ static void accept_failed(struct serve *sv, int err)
     }
 }
 
+/* FastCGI 3.2: over TCP only the listed addresses may connect, if there is a list. */
+static bool is_allowed(const struct sockaddr_storage *peer)
+{
+    const char *list = getenv("FCGI_WEB_SERVER_ADDRS");
+    char text[INET6_ADDRSTRLEN];
+    const void *addr = &((const struct sockaddr_in *)(const void *)peer)->sin_addr;
+    struct slice left, item;
+
+    if (!list || (peer->ss_family != AF_INET && peer->ss_family != AF_INET6))
+        return true;
+    if (peer->ss_family == AF_INET6)
+        addr = &((const struct sockaddr_in6 *)(const void *)peer)->sin6_addr;
+    if (!inet_ntop(peer->ss_family, addr, text, sizeof(text)))
+        return false;
+    left = slice_str(list);
+    while (slice_list_next(&left, &item)) {
+        if (slice_ieq(item, slice_str(text)))
+            return true;
+    }
+    return false;
+}
+
 static void serve_conn(struct serve *sv, struct runner_conn *c);
 
 static void accept_one(struct serve *sv)
 {
+    struct sockaddr_storage peer = {0};
+    socklen_t len = sizeof(peer);
     int on = 1;
-    int fd = accept4(sv->r->listen_fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+    int fd =
+        accept4(sv->r->listen_fd, (struct sockaddr *)&peer, &len, SOCK_CLOEXEC | SOCK_NONBLOCK);
 
     if (fd < 0) {
         accept_failed(sv, errno);
+        return;
+    }
+    if (!is_allowed(&peer)) {
+        close(fd);
         return;
     }
     /* The end of an answer is a small packet behind the last: it must not wait for an ACK. */

@@ -77,10 +77,13 @@ class Answer:
 
 
 class Client:
-    def __init__(self, path, timeout=20):
-        self.sock = socket.socket(socket.AF_UNIX)
+    """address: a unix path, or (host, port)."""
+
+    def __init__(self, address, timeout=20):
+        tcp = isinstance(address, tuple)
+        self.sock = socket.socket(socket.AF_INET if tcp else socket.AF_UNIX)
         self.sock.settimeout(timeout)
-        self.sock.connect(str(path))
+        self.sock.connect(address if tcp else str(address))
         self.pending = b""
 
     def __enter__(self):
