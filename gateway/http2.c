@@ -153,7 +153,8 @@ static int http2_input(struct conn *c, const uint8_t *p, size_t n)
     return v.err;
 }
 
-/* A request that is not complete will never be; those that are get their answers. */
+/* A request that is not complete will never be; those that are get their answers, then events()
+ * ends the connection. */
 static int http2_input_eof(struct conn *c)
 {
     struct http2 *h = http2_of(c);
@@ -163,10 +164,9 @@ static int http2_input_eof(struct conn *c)
     for (struct stream *s = c->streams; s; s = s->next)
         if (!s->in_eof && s->proto)
             h2_reset_locked(h, s, h2_stream_of(s)->end_sent ? 0 : GW_ECLIENT_GONE);
-    unsigned n_open = h->n_open;
     lock_drop(&c->mu);
     conn_dirty(c);
-    return n_open ? 0 : GW_ECLIENT_GONE;
+    return 0;
 }
 
 /* ---- events ---- */
