@@ -4,12 +4,64 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { ARENA_FIRST = 2048, ARENA_NEXT = 8192, ARENA_ALIGN = 16 };
+#ifdef __SANITIZE_ADDRESS__
+#define SPARE 0 /* so that a use after the end is seen */
+#else
+#define SPARE 64
+#endif
+
+enum {
+    ARENA_FIRST = 4096,
+    ARENA_NEXT = 8192,
+    ARENA_ALIGN = 16,
+    SPARE_MAX = SPARE, /* first blocks a thread keeps */
+};
 
 struct arena_block {
     struct arena_block *next;
+    size_t size; /* of data */
     _Alignas(ARENA_ALIGN) char data[];
 };
+
+/* First blocks of arenas that ended on this thread: a worker makes and ends one for each request. */
+static _Thread_local struct arena_block *spare;
+static _Thread_local unsigned n_spare;
+
+static struct arena_block *block_new(size_t n)
+{
+    struct arena_block *b = spare;
+
+    if (n == ARENA_FIRST && b) {
+        spare = b->next;
+        n_spare--;
+        return b;
+    }
+    b = malloc(sizeof(*b) + n);
+    if (b)
+        b->size = n;
+    return b;
+}
+
+static void block_free(struct arena_block *b)
+{
+    if (b->size != ARENA_FIRST || n_spare >= SPARE_MAX) {
+        free(b);
+        return;
+    }
+    b->next = spare;
+    spare = b;
+    n_spare++;
+}
+
+void arena_thread_fini(void)
+{
+    while (spare) {
+        struct arena_block *b = spare;
+        spare = b->next;
+        free(b);
+    }
+    n_spare = 0;
+}
 
 void arena_init(struct arena *a)
 {
@@ -21,7 +73,7 @@ void arena_fini(struct arena *a)
     while (a->blocks) {
         struct arena_block *b = a->blocks;
         a->blocks = b->next;
-        free(b);
+        block_free(b);
     }
     *a = (struct arena){0};
 }
@@ -37,7 +89,7 @@ void *arena_alloc(struct arena *a, size_t n)
         size_t want = a->blocks ? ARENA_NEXT : ARENA_FIRST;
         if (want < n)
             want = n;
-        struct arena_block *b = malloc(sizeof(*b) + want);
+        struct arena_block *b = block_new(want);
         if (!b)
             return NULL;
         b->next = a->blocks;

@@ -23,6 +23,7 @@ enum {
     READS_PER_TURN = 4,       /* of 64 KiB: one fast upload must not hold up the others */
     LINGER_SILENCE_MS = 5000, /* RFC 9112 9.6; nginx's lingering_timeout */
     LINGER_TOTAL_MS = 30000,  /* nginx's lingering_time */
+    COOL_MS = 1000,           /* a connection idle for so long gives its buffers back */
 };
 
 static void conn_flush_fn(struct loop *l, struct loop_task *task);
@@ -267,6 +268,10 @@ static void conn_tls_input(struct conn *c, const uint8_t *p, size_t n)
 
     buf_clear(plain);
     lock_take(&c->mu);
+    if (c->n_requests && !c->tls_warm) { /* it comes back: no longer one that only idles */
+        c->tls_warm = true;
+        tls_keep_buffers(c->tls, true);
+    }
     enum tls_result r = tls_input(c->tls, p, n, plain, &c->tls_out);
     bool done = r != TLS_FAILED && tls_handshake_done(c->tls);
     bool h2 = done && slice_eq(tls_alpn(c->tls), SLICE("h2"));
@@ -464,6 +469,17 @@ static void conn_time_out(struct conn *c, int err)
     }
 }
 
+/* What only busy connections need is given back. */
+static void conn_cool(struct conn *c, uint64_t now)
+{
+    if (!c->tls_warm || c->n_streams || now < c->idle_since_ms + COOL_MS)
+        return;
+    c->tls_warm = false;
+    lock_take(&c->mu);
+    tls_keep_buffers(c->tls, false);
+    lock_drop(&c->mu);
+}
+
 static void conn_timer_fn(struct loop *l, struct timer *t)
 {
     struct conn *c = (struct conn *)(void *)((char *)t - offsetof(struct conn, timer));
@@ -477,6 +493,7 @@ static void conn_timer_fn(struct loop *l, struct timer *t)
             conn_kill(c);
     } else {
         int err = conn_check_times(c, now, &next);
+        conn_cool(c, now);
         if (err < 0) {
             conn_time_out(c, err);
         } else {
@@ -522,30 +539,29 @@ void conn_event_forget_locked(struct conn *c, struct stream *s)
 
 /* ---- birth ---- */
 
-static void conn_name_peer(struct conn *c)
+/* An address as text; "" for a unix socket.  A dual-stack listener gives IPv4 ones as ::ffff:a.b.c.d;
+ * applications compare with a.b.c.d. */
+static void address_text(const union sockaddr_any *a, char text[48], uint16_t *ret_port)
 {
-    const union sockaddr_any *p = &c->peer, *l = &c->local;
+    const struct in6_addr *six = &a->in6.sin6_addr;
 
-    switch (p->sa.sa_family) {
-    case AF_INET:
-        inet_ntop(AF_INET, &p->in.sin_addr, c->peer_text, sizeof(c->peer_text));
-        c->peer_port = ntohs(p->in.sin_port);
-        c->local_port = ntohs(l->in.sin_port);
-        break;
-    case AF_INET6:
-        /* A dual-stack listener gives IPv4 clients as ::ffff:a.b.c.d; applications compare with a.b.c.d. */
-        if (IN6_IS_ADDR_V4MAPPED(&p->in6.sin6_addr))
-            inet_ntop(AF_INET, &p->in6.sin6_addr.s6_addr[12], c->peer_text,
-                      sizeof(c->peer_text));
-        else
-            inet_ntop(AF_INET6, &p->in6.sin6_addr, c->peer_text, sizeof(c->peer_text));
-        c->peer_port = ntohs(p->in6.sin6_port);
-        c->local_port = ntohs(l->in6.sin6_port);
-        break;
-    default:
-        memcpy(c->peer_text, "unix:", 6);
-        break;
+    if (a->sa.sa_family == AF_INET) {
+        inet_ntop(AF_INET, &a->in.sin_addr, text, 48);
+        *ret_port = ntohs(a->in.sin_port);
+    } else if (a->sa.sa_family == AF_INET6) {
+        bool mapped = IN6_IS_ADDR_V4MAPPED(six);
+        inet_ntop(mapped ? AF_INET : AF_INET6, mapped ? &six->s6_addr[12] : six->s6_addr, text,
+                  48);
+        *ret_port = ntohs(a->in6.sin6_port);
     }
+}
+
+static void conn_name_ends(struct conn *c)
+{
+    address_text(&c->peer, c->peer_text, &c->peer_port);
+    address_text(&c->local, c->local_text, &c->local_port);
+    if (!c->peer_text[0])
+        memcpy(c->peer_text, "unix:", 6);
 }
 
 struct conn *conn_new(struct worker *w, const struct conn_accepted *a)
@@ -569,7 +585,7 @@ struct conn *conn_new(struct worker *w, const struct conn_accepted *a)
     c->serial = atomic_fetch_add_explicit(&serial, 1, memory_order_relaxed) + 1;
     c->peer = a->peer;
     c->local = a->local;
-    conn_name_peer(c);
+    conn_name_ends(c);
     c->is_tls = a->tls;
     c->state = CONN_HANDSHAKE;
     c->events_tail = &c->events;

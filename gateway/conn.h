@@ -100,6 +100,7 @@ struct conn {
     union sockaddr_any peer;        /* I */
     union sockaddr_any local;       /* I */
     char peer_text[48];             /* I  "192.0.2.1", "2001:db8::1", "unix:" */
+    char local_text[48];            /* I  the same for our end; "" on unix sockets */
     uint16_t peer_port, local_port; /* I */
     bool is_tls;                    /* I */
     enum conn_state state;          /* o */
@@ -143,6 +144,7 @@ struct conn {
     bool lingers;             /* o  and read on for a while before closing */
     bool drains;              /* o  close when the protocol is done */
     bool close_sent;          /* o  close_notify was made */
+    bool tls_warm;            /* o  TLS keeps its buffers between records */
     bool eof_in;              /* o  the client closed its side */
     struct conn *prev, *next; /* o  worker's list */
 };

@@ -180,18 +180,17 @@ static void forward_granted(void *arg)
 {
     struct forward *f = arg;
     struct stream *s = f->s;
-    struct buf params = {0};
+    struct buf *params = &worker_of(s)->params;
     bool idempotent = method_is_idempotent(s->req.method) && !s->req.has_body;
 
     f->granted_ms = loop_now_ms(s->loop);
-    int rc = metavars_build(s, f->m, f->content_length, &params);
+    buf_clear(params);
+    int rc = metavars_build(s, f->m, f->content_length, params);
     if (rc < 0 || (rc = forward_parser_begin(f)) < 0) {
-        buf_fini(&params);
         forward_fail(f, rc);
         return;
     }
-    fcgi_request_begin(f->req, &params, idempotent, s->req.has_body);
-    buf_fini(&params);
+    fcgi_request_begin(f->req, params, idempotent, s->req.has_body);
     if (!f->req)
         return; /* it failed at once */
     if (s->req.has_body && !f->in_spool)

@@ -176,20 +176,10 @@ static struct slice script_name(const struct metavars *v, char scratch[64])
 /* The address of the connection's own end; unset on unix sockets. */
 static struct slice server_addr(const struct metavars *v, char scratch[64])
 {
-    const union sockaddr_any *local = &v->s->conn->local;
-    const void *addr = &local->in.sin_addr;
-    int family = local->sa.sa_family;
+    const char *text = v->s->conn->local_text;
 
-    if (family == AF_INET6) {
-        addr = &local->in6.sin6_addr;
-        if (IN6_IS_ADDR_V4MAPPED(&local->in6.sin6_addr)) {
-            family = AF_INET;
-            addr = &local->in6.sin6_addr.s6_addr[12];
-        }
-    }
-    if (family != AF_INET && family != AF_INET6)
-        return unset;
-    return inet_ntop(family, addr, scratch, 64) ? slice_str(scratch) : unset;
+    (void)scratch;
+    return text[0] ? slice_str(text) : unset;
 }
 
 /* The first name of the site that is one. */

@@ -9,11 +9,14 @@
 
 struct stream *stream_new(struct conn *c, int32_t id)
 {
-    struct stream *s = calloc(1, sizeof(*s));
+    struct arena arena;
 
+    /* It lives in its own arena: one allocation for both. */
+    arena_init(&arena);
+    struct stream *s = arena_zalloc(&arena, sizeof(*s));
     if (!s)
         return NULL;
-    arena_init(&s->arena);
+    s->arena = arena;
     s->conn = c;
     s->loop = c->loop;
     s->id = id;
@@ -44,8 +47,8 @@ static void stream_free(struct stream *s)
     atomic_fetch_sub_explicit(&c->worker->n_streams, 1, memory_order_relaxed);
     chain_fini(&s->in);
     chain_fini(&s->out.body);
-    arena_fini(&s->arena);
-    free(s);
+    struct arena arena = s->arena;
+    arena_fini(&arena);
 }
 
 int stream_add_field(struct stream *s, struct slice name, struct slice value)

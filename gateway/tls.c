@@ -204,7 +204,9 @@ static enum tls_result read_some(struct tls *t, struct buf *plain, bool *ret_mor
     }
     ERR_clear_error();
     int rc = SSL_read_ex(t->ssl, at, RECORD_MAX, &n);
-    *ret_more = rc == 1;
+    /* Asking an empty BIO again would cost as much as a small record (read_ahead is off: nothing
+     * is left inside but what SSL_pending tells). */
+    *ret_more = rc == 1 && (t->in_len > 0 || SSL_pending(t->ssl) > 0);
     if (rc == 1)
         buf_commit(plain, n);
     else if (SSL_get_error(t->ssl, rc) == SSL_ERROR_ZERO_RETURN)
@@ -302,6 +304,18 @@ void tls_close(struct tls *t, struct buf *out)
     SSL_shutdown(t->ssl); /* 0: the client's close_notify is not waited for, RFC 8446 6.1 */
     ERR_clear_error();
     t->out = NULL;
+}
+
+void tls_keep_buffers(struct tls *t, bool keep)
+{
+    if (t->failed)
+        return;
+    if (keep) {
+        SSL_clear_mode(t->ssl, SSL_MODE_RELEASE_BUFFERS);
+    } else {
+        SSL_set_mode(t->ssl, SSL_MODE_RELEASE_BUFFERS);
+        SSL_free_buffers(t->ssl); /* refuses, harmlessly, while a record is half read */
+    }
 }
 
 /* ---- questions ---- */

@@ -206,6 +206,7 @@ static void *worker_main(void *arg)
     pthread_setname_np(pthread_self(), "worker");
     loop_run(w->loop);
     log_batch_flush(&w->access);
+    arena_thread_fini();
     return NULL;
 }
 
@@ -223,6 +224,7 @@ void worker_fini(struct worker *w)
 {
     loop_free(w->loop);
     buf_fini(&w->plain);
+    buf_fini(&w->params);
     buf_fini(&w->access.lines);
     send_scratch_fini(&w->send);
     w->loop = NULL;

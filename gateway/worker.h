@@ -33,6 +33,7 @@ struct worker {
     struct timer access_timer;  /* o */
     struct conn *conns;         /* o */
     struct buf plain;           /* o  decrypted input of one turn */
+    struct buf params;          /* o  parameters of the request that is begun */
     struct send_scratch send;   /* o */
     atomic_uint n_conns;        /* a  relaxed: the acceptor's choice and statistics */
     atomic_uint n_streams;      /* a  relaxed */
