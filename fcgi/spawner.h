@@ -2,15 +2,18 @@
  * fcgi/spawner.h - the process that starts and ends pool processes.
  *
  * Shape    one thread, one poll loop.  Talks to the gateway over a SOCK_SEQPACKET socketpair in
- * fixed-size messages that carry numbers only: never a path, an argument or a variable, so a
- * broken gateway can start nothing but what the INI names Life     a slot that was started
- * stays wanted: its process is restarted when it ends, at once if it ran for 10 s or exited
- * with status 0 after serving, else after a delay that grows from 100 ms to 30 s and is logged
- * with the reason (exit status, signal).  Every slot is wanted from the start, without being
- * asked for, so a restarted spawner needs nobody who remembers; SPAWNER_START on a slot that
- * runs is answered with SPAWNER_RUNNING.  A gateway that does not read its end loses all but
- * the latest news of each slot; one that is new (SPAWNER_CONTROL_GATEWAY) is told of every
- * process that runs Threads  runs alone in its process
+ *          fixed-size messages that carry numbers only: never a path, an argument or a variable,
+ *          so a broken gateway can start nothing but what the INI names
+ * Life     a slot that was started stays wanted: its process is restarted when it ends, at once
+ *          if it ran for 10 s or exited with status 0 (backoff.h), else after a delay that grows
+ *          from 100 ms to 30 s and is logged with the reason (exit status, signal)
+ *          Every slot is wanted from the start, without being asked for, so a restarted spawner
+ *          needs nobody who remembers; SPAWNER_START on a slot that runs is answered with
+ *          SPAWNER_RUNNING
+ * News     a gateway that does not read its end blocks nothing and loses all but the latest of
+ *          each slot; a new one (SPAWNER_CONTROL_GATEWAY) is told of every process that runs
+ * Output   stdout and stderr of a process go to the error log, line by line, with pool and pid
+ * Threads  runs alone in its process
  */
 #ifndef FCGI_SPAWNER_H
 #define FCGI_SPAWNER_H

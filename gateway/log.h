@@ -1,14 +1,18 @@
 /*
  * gateway/log.h - the error log and the access log.
  *
- * Error log line:  2026-11-23T14:05:06.123Z LEVEL pid: text   with fields like client=192.0.2.1
- * site=example pool=php  before the text Access log line: combined, then the protocol as sent
- * is in the request line, then time taken in seconds with µs: 192.0.2.1 - alice
- * [23/Nov/2026:14:05:06 +0000] "GET /a?b HTTP/2" 200 512 "-" "curl/7.88.1" 0.001234 Bytes from
- * outside are escaped (\xHH for control bytes, quotes and backslash), so that no client writes
- * a line.
- *
- * Threads  log_open: init; log_line and log_access: any
+ * Error line   2026-11-23T14:05:06.123Z LEVEL pid: text
+ *              before the text, fields like client=192.0.2.1 site=example pool=php
+ * Access line  combined, its request line with the protocol, then the time taken in seconds:
+ *              192.0.2.1 - alice [23/Nov/2026:14:05:06 +0000] "GET /a?b HTTP/2" 200 512 "-"
+ *              "curl/7.88.1" 0.001234
+ *              status 499: the client left before there was one
+ * Escaping     no client and no application writes a line of its own: in the access log all but
+ *              printable ASCII, and '"' and '\', is \xHH; in the error log control bytes and what
+ *              is not UTF-8.  An error line has at most 4096 bytes and ends in " [cut]" if it had
+ *              more
+ * Errors       a log that cannot be written loses lines; the server goes on
+ * Threads      log_open: init; log_line and log_access: any
  */
 #ifndef GATEWAY_LOG_H
 #define GATEWAY_LOG_H
