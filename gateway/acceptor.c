@@ -339,8 +339,10 @@ void acceptor_stop(struct acceptor *a)
         return;
     a->stopped = true;
     timer_clear(&a->pause);
-    for (unsigned i = 0; i < a->n_ports; i++)
+    for (unsigned i = 0; i < a->n_ports; i++) {
         loop_del(a->loop, &a->ports[i].src);
+        close(a->ports[i].src.fd);
+    }
     while (a->young)
         young_drop(a->young);
 }

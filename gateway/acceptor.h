@@ -20,7 +20,7 @@ struct acceptor *acceptor_new(struct loop *l, const struct gateway_setup *setup,
                               unsigned n_workers); /* NULL: out of memory */
 void acceptor_free(struct acceptor *a);
 
-/* Stop accepting; connections that were not given away yet are closed. */
+/* Stop accepting, closing the listening descriptors; connections that were not given away yet are closed. */
 void acceptor_stop(struct acceptor *a);
 
 #endif

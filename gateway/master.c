@@ -220,6 +220,7 @@ static void drain(struct master *m)
         return;
     log_line(CONF_LOG_NOTICE, "draining");
     m->draining = true;
+    listeners_close(&m->listeners, true); /* who comes now is refused, not left in a backlog */
     tell_gateway(m, GATEWAY_CONTROL_DRAIN);
     m->drain_ms = child_now_ms() + (uint64_t)m->conf->gateway.drain_timeout_ms + DRAIN_SLACK_MS;
 }
