@@ -224,7 +224,9 @@ static ssize_t stream_put(struct stream *s, struct chunk *k, const void *p, size
             c->proto->body_ready(s);
     }
     size_t buffered = s->out.body.n;
-    s->out.want_writable = buffered >= STREAM_OUT_HIGH;
+    if (buffered >=
+        STREAM_OUT_HIGH) /* and so until the low mark, though less may be added meanwhile */
+        s->out.want_writable = true;
     lock_drop(&c->mu);
     if (rc < 0) {
         stream_abort(s, rc);
@@ -331,7 +333,12 @@ void stream_give_up(struct stream *s, int err)
     s->handler = NULL;
     if (h && h->closed)
         h->closed(s, err);
-    stream_error(s, err);
+    if (!s->finished) {
+        stream_error(s, err);
+        return;
+    }
+    stream_log_error(s, err);
+    stream_abort(s, err); /* what was handed in will never be taken */
 }
 
 /* ---- the request body ---- */

@@ -152,7 +152,8 @@ int stream_send_interim(struct stream *s, int status, const struct field *fields
  * RST_STREAM, h1: close). The handler is detached first: its closed() is not called any more;
  * it has to have dropped its own things. */
 void stream_error(struct stream *s, int err);
-/* The same from outside the handler: its closed() is called first. */
+/* The same from outside the handler: its closed() is called first.  Also ends a stream that was finished and whose
+ * client does not take what waits. */
 void stream_give_up(struct stream *s, int err);
 /* An error page with further fields (WWW-Authenticate, Retry-After, Allow, Location). */
 void stream_error_fields(struct stream *s, int err, const struct field *fields,
