@@ -50,7 +50,7 @@ static bool read_proc(pid_t pid, const char *name, size_t max, struct buf *out)
     ssize_t n = -1;
 
     buf_clear(out);
-    snprintf(path, sizeof(path), "/proc/%ld/%s", (long)pid, name);
+    (void)snprintf(path, sizeof(path), "/proc/%ld/%s", (long)pid, name);
     int fd = open(path, O_RDONLY | O_CLOEXEC);
     if (fd < 0)
         return false;
@@ -170,8 +170,8 @@ void runner_kin_init(struct runner_kin *k, int64_t timeout_ms, int64_t grace_ms)
 int64_t runner_kin_begin(struct runner_kin *k, int64_t now, char ret_mark[RUNNER_KIN_MARK])
 {
     k->last_ms = now > k->last_ms ? now : k->last_ms + 1;
-    snprintf(ret_mark, RUNNER_KIN_MARK, "%s%ld.%lld", mark_name, (long)k->self,
-             (long long)k->last_ms);
+    (void)snprintf(ret_mark, RUNNER_KIN_MARK, "%s%ld.%lld", mark_name, (long)k->self,
+                   (long long)k->last_ms);
     k->running_ms = k->last_ms;
     return k->last_ms;
 }

@@ -1,7 +1,7 @@
 #include "runner_nph.h"
 
-#include <stdbool.h>
 #include <string.h>
+#include <sys/types.h>
 
 /* '9' stands for any digit. */
 static const char long_form[] = "HTTP/9.9 ";
@@ -22,7 +22,9 @@ static size_t matches(const uint8_t *p, size_t n, const char *pattern)
     return i;
 }
 
-ssize_t runner_nph_rewrite(uint8_t *p, size_t n)
+/* p[0..n) is the beginning of the output.  How many bytes to leave out at its front (0 or 1),
+ * the status line being rewritten behind them; -1 if it takes more bytes to tell. */
+static ssize_t rewrite(uint8_t *p, size_t n)
 {
     size_t as_long = matches(p, n, long_form), as_short = matches(p, n, short_form);
 
@@ -35,4 +37,29 @@ ssize_t runner_nph_rewrite(uint8_t *p, size_t n)
         return 0;
     }
     return as_long == n || as_short == n ? -1 : 0;
+}
+
+size_t runner_nph_take(struct runner_nph *f, uint8_t *p)
+{
+    size_t n = f->n_held;
+
+    memcpy(p, f->held, n);
+    f->n_held = 0;
+    return n;
+}
+
+size_t runner_nph_filter(struct runner_nph *f, uint8_t *p, size_t n)
+{
+    if (f->done)
+        return n;
+    ssize_t drop = rewrite(p, n);
+    if (drop < 0) {
+        memcpy(f->held, p, n);
+        f->n_held = n;
+        return 0;
+    }
+    f->done = true;
+    if (drop)
+        memmove(p, p + drop, n - (size_t)drop);
+    return n - (size_t)drop;
 }

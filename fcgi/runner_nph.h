@@ -10,15 +10,25 @@
 #ifndef FCGI_RUNNER_NPH_H
 #define FCGI_RUNNER_NPH_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <sys/types.h>
 
 /* This many bytes decide. */
 enum { RUNNER_NPH_MAX = 9 };
 
-/* p[0..n) is the beginning of the output.  Returns how many bytes to leave out at the front
- * (0 or 1), the status line being rewritten behind them; -1 if it takes more bytes to tell. */
-ssize_t runner_nph_rewrite(uint8_t *p, size_t n);
+/* Zeroed is the start state. */
+struct runner_nph {
+    uint8_t held[RUNNER_NPH_MAX]; /* output so short that it cannot be told yet */
+    size_t n_held;
+    bool done; /* the beginning is through; nothing is looked at any more */
+};
+
+/* Move what is held to p, which has room for RUNNER_NPH_MAX; how many bytes. */
+size_t runner_nph_take(struct runner_nph *f, uint8_t *p);
+
+/* p[0..n) is the next output with what was held before it: rewrite a status line at the
+ * beginning.  How many bytes of p to send: 0 if they are all held. */
+size_t runner_nph_filter(struct runner_nph *f, uint8_t *p, size_t n);
 
 #endif

@@ -82,9 +82,7 @@ struct script {
     struct rusage usage; /* for whoever will ask */
     int64_t quiet_ms;    /* when the answer ends if nothing comes until then */
     int64_t rest_ms;
-    uint8_t held[RUNNER_NPH_MAX]; /* first bytes of output, see runner_nph.h */
-    size_t n_held;
-    bool nph_done;
+    struct runner_nph nph;
 };
 
 static void close_fd(int *fd)
@@ -178,55 +176,40 @@ static void out_of_time(struct script *s)
 {
     char text[64];
 
-    snprintf(text, sizeof(text), "ended after its timeout of %lld.%03lld s",
-             (long long)(s->r->timeout_ms / 1000), (long long)(s->r->timeout_ms % 1000));
+    (void)snprintf(text, sizeof(text), "ended after its timeout of %lld.%03lld s",
+                   (long long)(s->r->timeout_ms / 1000), (long long)(s->r->timeout_ms % 1000));
     runner_say(s->c, text);
     end_early(s, BY_TIMEOUT);
 }
 
 /* ---- output ---- */
 
-/* The length of what is to be sent of the first len bytes of output at p: none while it cannot
- * be told yet whether they are a status line; those are kept. */
-static size_t settle_head(struct script *s, uint8_t *p, size_t len)
-{
-    ssize_t drop = runner_nph_rewrite(p, len);
-
-    if (drop < 0) {
-        memcpy(s->held, p, len);
-        s->n_held = len;
-        return 0;
-    }
-    s->nph_done = true;
-    memmove(p, p + drop, len - (size_t)drop);
-    return len - (size_t)drop;
-}
-
 static void end_stdout(struct script *s)
 {
+    uint8_t last[RUNNER_NPH_MAX];
+    size_t n = runner_nph_take(&s->nph, last);
+
     close_fd(&s->stdout_fd);
-    if (!s->nph_done && s->n_held)
-        (void)runner_conn_put(s->c, FCGI_STDOUT, slice_of(s->held, s->n_held));
-    s->nph_done = true;
+    if (n && runner_conn_put(s->c, FCGI_STDOUT, slice_of(last, n)))
+        end_early(s, BY_HANGUP);
 }
 
 /* One read, one record: output leaves as it comes. */
 static void read_stdout(struct script *s)
 {
     uint8_t *at = runner_conn_room(s->c, READ_MAX);
-    size_t held = s->nph_done ? 0 : s->n_held;
 
     if (!at) {
         end_early(s, BY_HANGUP);
         return;
     }
-    memcpy(at, s->held, held);
+    size_t held = runner_nph_take(&s->nph, at);
     ssize_t n = read(s->stdout_fd, at + held, READ_MAX - held);
+    size_t len = held + (n > 0 ? (size_t)n : 0);
+    runner_conn_commit(s->c, FCGI_STDOUT, runner_nph_filter(&s->nph, at, len));
     if (n > 0) {
-        size_t len = held + (size_t)n;
         s->head_sent = true;
         s->quiet_ms = later(s->now_ms, QUIET_MS);
-        runner_conn_commit(s->c, FCGI_STDOUT, s->nph_done ? len : settle_head(s, at, len));
     } else if (n == 0 || errno != EINTR) {
         end_stdout(s);
     }
@@ -430,8 +413,8 @@ static void finish(struct script *s)
         runner_put_status(s->c, "504 Gateway Timeout");
     if (s->phase == LIVE && s->pid && WIFSIGNALED(s->status)) {
         char text[64];
-        snprintf(text, sizeof(text), "ended by signal %d (%.32s)", WTERMSIG(s->status),
-                 strsignal(WTERMSIG(s->status)));
+        (void)snprintf(text, sizeof(text), "ended by signal %d (%.32s)", WTERMSIG(s->status),
+                       strsignal(WTERMSIG(s->status)));
         runner_say(s->c, text);
     }
     if (runner_conn_end(s->c, app_status(s->status)))

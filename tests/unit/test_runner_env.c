@@ -241,28 +241,41 @@ static const struct {
     {"http/1.1 200\n", "http/1.1 200\n"},
     {"Status: 200\n", "Status: 200\n"},
     {"HTTPS: x\n", "HTTPS: x\n"},
+    {"HTTP/1.", "HTTP/1."},
+    {"H", "H"},
     {"\n", "\n"},
 };
 
-/* Fed whole, and one byte more at a time until it can be told. */
+/* Fed in two parts, then byte by byte. */
+static void check_status_row(const char *in, const char *want, size_t first, size_t step)
+{
+    struct runner_nph f = {0};
+    char got[64] = {0};
+    size_t len = strlen(in), n_got = 0, at = 0;
+
+    while (at < len) {
+        uint8_t part[RUNNER_NPH_MAX + 64];
+        size_t n = at == 0 ? first : step;
+        n = n < len - at ? n : len - at;
+        size_t held = runner_nph_take(&f, part);
+        memcpy(part + held, in + at, n);
+        at += n;
+        n = runner_nph_filter(&f, part, held + n);
+        memcpy(got + n_got, part, n);
+        n_got += n;
+    }
+    n_got += runner_nph_take(&f, (uint8_t *)got + n_got);
+    assert_string_equal(got, want);
+}
+
 static void status_line(void **state)
 {
     (void)state;
     for (size_t i = 0; i < sizeof(status_rows) / sizeof(status_rows[0]); i++) {
-        for (size_t n = 0; n <= strlen(status_rows[i].in); n++) {
-            uint8_t text[64] = {0};
-            memcpy(text, status_rows[i].in, strlen(status_rows[i].in));
-            ssize_t drop = runner_nph_rewrite(text, n);
-            if (drop < 0) {
-                assert_true(n < RUNNER_NPH_MAX);
-                assert_memory_equal(text, status_rows[i].in, n);
-                continue;
-            }
-            assert_true(drop <= (ssize_t)n);
-            assert_string_equal((char *)text + drop, status_rows[i].want);
-            if (n > RUNNER_NPH_MAX)
-                break;
-        }
+        const char *in = status_rows[i].in, *want = status_rows[i].want;
+        for (size_t cut = 1; cut <= strlen(in); cut++)
+            check_status_row(in, want, cut, 64);
+        check_status_row(in, want, 1, 1);
     }
 }
 
