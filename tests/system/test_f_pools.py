@@ -51,40 +51,31 @@ def backend(place):
         assert backend.errors == []
 
 
+def in_background(n, function):
+    """n threads that append function()'s results to the list that is returned."""
+    results = []
+    threads = [threading.Thread(target=lambda: results.append(function())) for _ in range(n)]
+    for thread in threads:
+        thread.start()
+    return threads, results
+
+
 def test_queue_full(place, start, backend, proto):
-    """max_requests run, queue wait, the next is refused at once with 503 and Retry-After."""
+    """max_requests run, queue wait, the others are refused at once: 503 and Retry-After."""
     gate = backend.serve = Gate()
     gateway = start(pool_ini(place, max_requests=2, queue=3))
-    waiting = [H1(gateway.address()) for _ in range(5)]
-    for client in waiting[:2]:
-        client.request("GET", "/app/x")
+    threads, results = in_background(9, lambda: gateway.fetch(proto, "/app/x"))
     gate.wait_entered(2)
-    for client in waiting[2:]:
-        client.request("GET", "/app/x")
-    # the queue fills in some order: poll with requests that are refused once it is full
-    refused = proc.wait_until(lambda: refusal(gateway, proto), 10, "a full queue")
-    assert int(refused.get("retry-after")) >= 1
-    line = gateway.wait_log("queue full")
-    assert "pool=app" in line
+    proc.wait_until(lambda: len(results) == 4, 10, "refusals of all that find no room")
+    for response in results:
+        assert response.status == 503
+        assert int(response.get("retry-after")) >= 1
+    assert "pool=app" in gateway.wait_log("queue full")
     gate.go.set()
-    for client in waiting:
-        assert client.response().body == b"hello\n"
-        client.close()
+    for thread in threads:
+        thread.join()
+    assert sorted(response.status for response in results) == [200] * 5 + [503] * 4
     assert gate.n_most == 2
-
-
-def refusal(gateway, proto):
-    """The 503 of a request, None if it was queued instead (it is then left)."""
-    with dial(proto, gateway, timeout=0.5) as client:
-        try:
-            if is_h2(proto):
-                number = client.request("GET", "/app/x", scheme=scheme(proto))
-                response = client.response(number, 0.5)
-            else:
-                response = client.fetch("GET", "/app/x")
-        except TimeoutError:
-            return None
-        return response if response.status == 503 else None
 
 
 def test_queue_timeout(place, start, backend, proto):

@@ -18,7 +18,7 @@ ERROR_LINE = re.compile(r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z "
 
 def site(place):
     write_file(place / "public/index.html", "front page\n")
-    return f"[site main]\nroot = {place}/public\n"
+    return f"[site main]\nroot = {place}/public\n[route main /]\nroot = {place}/public\n"
 
 
 def test_access_line(place, start, proto):
@@ -48,7 +48,7 @@ def test_one_line_per_request(place, start, proto):
 def test_user_and_status(place, start):
     import crypt
     write_file(place / "users", "alice:" + crypt.crypt("pw", "$5$saltsalt$") + "\n")
-    gateway = start(site(place) + f"[route main /]\nroot = {place}/public\nauth = basic\n"
+    gateway = start(site(place) + "auth = basic\n"
                     f"auth_file = {place}/users\n")
     import base64
     token = base64.b64encode(b"alice:pw").decode()

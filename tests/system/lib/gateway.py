@@ -163,7 +163,8 @@ class Gateway:
         assert status == 0, f"exit status {status}"
         assert not left, f"processes left: {left}"
         assert not self.sockets_left(), f"sockets left: {self.sockets_left()}"
-        assert not self.sanitizer_reports(), self.sanitizer_reports()
+        reports = "".join(self.sanitizer_reports())
+        assert not reports, reports[-6000:]
         if not self.restarts_expected:
             assert self.last_gateway == self.first_gateway, "the gateway process was restarted"
 
