@@ -113,6 +113,7 @@ static struct verdict feed_locked(struct http2 *h, struct slice in)
         return flooded(trip);
     }
     ssize_t n = nghttp2_session_mem_recv(h->session, (const uint8_t *)in.p, in.n);
+    h2_note_failure(h, (int)n);
     h2_budget_provoked(&h->budget, h->n_provoked, now);
     h->n_provoked = 0;
     if (h2_budget_tripped(&h->budget, now, &trip) || queue_is_long(h, &trip))
@@ -256,8 +257,9 @@ static ssize_t http2_produce(struct conn *c, uint8_t *dst, size_t cap)
         put_rest(h);
     }
     h->dst = NULL;
+    h2_note_failure(h, (int)n);
     if (n < 0)
-        h2_note_failure(h, (int)n);
+        return h2_library_err((int)n);
     if (h->failed)
         return h->failed;
     if (over_locked(h))

@@ -25,8 +25,8 @@ struct stream *h2_find_locked(struct http2 *h, int32_t id)
 void h2_note_failure(struct http2 *h, int rv)
 {
     lock_assert_held(&h->conn->mu);
-    if (nghttp2_is_fatal(rv) && !h->failed)
-        h->failed = h2_library_err(rv);
+    if (rv == NGHTTP2_ERR_NOMEM)
+        h->failed = GW_ENO_MEMORY;
 }
 
 void h2_close_locked(struct http2 *h, struct stream *s, int err)
@@ -384,7 +384,10 @@ int h2_session_open(struct http2 *h)
 
 void h2_session_close(struct http2 *h)
 {
-    nghttp2_session_del(h->session);
+    /* Where 1.52 ran out of memory it may hold an item that it has freed (nghttp2_submit_data,
+     * when the scheduler's queue cannot grow) and would free it again: better to lose some. */
+    if (!h->failed)
+        nghttp2_session_del(h->session);
     h->session = NULL;
     h2_mem_close(&h->mem);
 }

@@ -6,12 +6,18 @@
 
 #include "stream.h"
 
+enum {
+    STATUS_LEN = 3,
+    LENGTH_LEN = 20, /* 2^63 - 1 has 19 digits */
+    OURS = 4         /* :status, date, server, content-length */
+};
+
 struct builder {
     struct h2_block *block;
     char *at; /* next free byte for strings */
 };
 
-static const uint8_t flags = NGHTTP2_NV_FLAG_NO_COPY_NAME | NGHTTP2_NV_FLAG_NO_COPY_VALUE;
+static const uint8_t kept = NGHTTP2_NV_FLAG_NO_COPY_NAME | NGHTTP2_NV_FLAG_NO_COPY_VALUE;
 
 /* Room for n more fields whose strings have text bytes together. */
 static int begin(struct stream *s, size_t n, size_t text, struct h2_block *block,
@@ -34,7 +40,7 @@ static void add_kept(struct builder *b, struct slice name, struct slice value)
         .value = (uint8_t *)(uintptr_t)value.p,
         .namelen = name.n,
         .valuelen = value.n,
-        .flags = flags,
+        .flags = kept,
     };
 }
 
@@ -62,7 +68,7 @@ static struct slice copy_lower(struct builder *b, struct slice text)
 
 static void add_status(struct builder *b, int status)
 {
-    struct slice value = {b->at, 3};
+    struct slice value = {b->at, STATUS_LEN};
 
     *b->at++ = (char)('0' + status / 100 % 10);
     *b->at++ = (char)('0' + status / 10 % 10);
@@ -72,10 +78,13 @@ static void add_status(struct builder *b, int status)
 
 static void add_length(struct builder *b, int64_t length)
 {
-    char digits[24];
-    int n = snprintf(digits, sizeof(digits), "%lld", (long long)length);
+    char digits[LENGTH_LEN];
+    size_t at = sizeof(digits);
 
-    add_kept(b, SLICE("content-length"), copy(b, slice_of(digits, (size_t)n)));
+    do {
+        digits[--at] = (char)('0' + length % 10);
+    } while ((length /= 10) > 0);
+    add_kept(b, SLICE("content-length"), copy(b, slice_of(digits + at, sizeof(digits) - at)));
 }
 
 static void add_fields(struct builder *b, const struct field *fields, size_t n)
@@ -94,8 +103,6 @@ static size_t text_len(const struct field *fields, size_t n)
         sum += fields[i].name.n + fields[i].value.n;
     return sum;
 }
-
-enum { STATUS_LEN = 3, LENGTH_LEN = 20, OURS = 4 /* status, date, server, content-length */ };
 
 int h2_response_block(struct stream *s, const struct response *r, struct slice date,
                       struct h2_block *ret)

@@ -29,7 +29,7 @@ struct http2 {
     struct h2_budget budget;  /* m */
     uint32_t n_provoked;      /* m  resets sent for faults of the client's, not yet charged */
     unsigned n_open;          /* m  streams that have not been closed */
-    int failed;               /* m  memory ran out where nobody could be told; 0: no */
+    int failed;               /* m  GW_ENO_MEMORY once the session ran out of it */
     struct h2_trip trip;      /* m  what a callback ended the input for; what NULL: nothing */
     bool shutting_down;       /* m  GOAWAY notice went out, the final one waits for the PING */
     bool client_eof;          /* m  nothing more will come */
@@ -72,7 +72,7 @@ enum {
 /* s as the session knows it, NULL if it was never made or is closed. */
 struct stream *h2_find_locked(struct http2 *h, int32_t id);
 
-/* rv of a library call that matters only when memory is out: noted in h->failed. */
+/* rv of a library call; that memory is out is noted in h->failed, the rest does not matter. */
 void h2_note_failure(struct http2 *h, int rv);
 
 /* s is over as far as the protocol goes: credit back, STREAM_EV_CLOSED with err, once. */
