@@ -4,15 +4,22 @@
         answer = c.request("/srv/x.sh", body=b"...", QUERY_STRING="a=1")
         answer.status, answer.fields, answer.body, answer.stderr, answer.app_status
 """
+import os
 import socket
 import struct
 import threading
 import time
+from pathlib import Path
 
 from peers.fcgi import (ABORT, BEGIN, END, KEEP_CONN, PARAMS, STDERR, STDIN, STDOUT, record,
                         stream)
 
 RESPONDER = 1
+
+BUILD = Path(__file__).resolve().parents[2] / "build"
+# Beside the gateway that is tested, unless it is named itself.
+RUNNER = os.environ.get("H2CGI_RUN") or str(
+    Path(os.environ.get("H2CGI", BUILD / "h2cgi")).absolute().with_name("h2cgi-run"))
 
 
 def pairs(variables):

@@ -11,12 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from fcgi_client import Client, head, pairs
+from fcgi_client import RUNNER, Client, head, pairs
 from peers.fcgi import (BEGIN, CANT_MPX_CONN, END, GET_VALUES, GET_VALUES_RESULT, PARAMS,
                         STDIN, STDOUT, UNKNOWN_ROLE, UNKNOWN_TYPE, parse_pairs, record, stream)
-
-ROOT = Path(__file__).resolve().parents[2]
-RUNNER = os.environ.get("H2CGI_RUN", str(ROOT / "build" / "h2cgi-run"))
 
 
 def wait_for(what, seconds=10):
@@ -556,6 +553,36 @@ def test_tcp(tmp_path, allowed):
         assert p.wait(10) == 0
 
 
+def test_several_runners_on_one_socket(tmp_path):
+    listener = socket.socket(socket.AF_UNIX)
+    listener.bind(str(tmp_path / "s"))
+    listener.listen(64)
+    script = tmp_path / "x"
+    script.write_text("#!/bin/sh\nprintf '\\n%s' $PPID\n")
+    script.chmod(0o755)
+    started = [subprocess.Popen([RUNNER], stdin=listener) for _ in range(3)]
+    busy = tmp_path / "busy"
+    busy.write_text("#!/bin/sh\nprintf '\\n%s' $PPID; read -r x\n")
+    busy.chmod(0o755)
+    try:
+        held = [Client(tmp_path / "s") for _ in range(2)]
+        taken = set()
+        for c in held:  # two are busy, the third takes all others
+            c.send(head(busy))
+            taken.add(c.read_record()[2].strip())
+        assert len(taken) == 2
+        for _ in range(20):
+            with Client(tmp_path / "s") as c:
+                assert c.request(script).text.encode() not in taken
+        for c in held:
+            c.close()
+    finally:
+        listener.close()
+        for p in started:
+            p.terminate()
+        assert [p.wait(10) for p in started] == [0, 0, 0]
+
+
 def test_records_cut_anywhere_between_requests(runner):
     r = runner()
     path = r.sh("cat", "printf '\\n'; cat\n")
@@ -651,11 +678,11 @@ def test_timeout_ends_script_and_all_it_started(runner):
 
 
 def test_timeout_before_any_output_is_504(runner):
-    r = runner("--timeout=200ms", "--grace=1s")
+    r = runner("--timeout=200ms", "--grace=5s")
     start = time.monotonic()
     a = r.get(r.sh("sleep", "sleep 600\n"))
     assert a.status == 504 and a.app_status == 143
-    assert time.monotonic() - start < 1
+    assert time.monotonic() - start < 4
     assert r.scripts() == []
 
 
@@ -729,7 +756,7 @@ def test_daemon_does_not_hold_the_answer_at_all(runner):
     path = r.sh("daemon", "printf '\\nx'; setsid sleep 600 & sleep 0.2\n")
     start = time.monotonic()
     assert r.get(path).body == b"x"
-    assert time.monotonic() - start < 0.9
+    assert time.monotonic() - start < 1.15
 
 
 @pytest.mark.parametrize("text, want", [

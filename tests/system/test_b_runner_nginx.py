@@ -9,11 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from fcgi_client import RUNNER
 from lib.ports import free_port
 from lib.proc import wait_until
-
-ROOT = Path(__file__).resolve().parents[2]
-RUNNER = os.environ.get("H2CGI_RUN", str(ROOT / "build" / "h2cgi-run"))
 
 pytestmark = pytest.mark.skipif(not (shutil.which("nginx") and shutil.which("spawn-fcgi")),
                                 reason="needs nginx and spawn-fcgi")
