@@ -32,6 +32,7 @@ void forward_release(struct forward *f)
     if (f->parsing)
         response_parser_fini(&f->parser);
     f->parsing = false;
+    forward_stderr_flush(f); /* the last words of what crashed have no line end */
     buf_fini(&f->stderr_line);
 }
 
@@ -215,10 +216,10 @@ static void forward_error(void *arg, int err, bool retry)
         forward_ask(f);
         return;
     }
-    if (f->head_done && s->out.left == 0 && !f->ended) {
+    uint64_t spooled = f->out_spool ? spool_len(f->out_spool) : 0;
+    if (f->head_done && s->out.left >= 0 && (uint64_t)s->out.left <= spooled) {
         /* Everything that was announced came; how the application closed does not matter. */
-        forward_release(f);
-        stream_finish(s);
+        forward_complete(f);
         return;
     }
     forward_fail(f, err);

@@ -57,5 +57,9 @@ void forward_end(void *arg, uint32_t app_status);
 void forward_writable(struct stream *s);
 void forward_slow_fn(struct loop *l, struct timer *t);
 int forward_parser_begin(struct forward *f);
+/* The application said all it had to say: the stream is finished when what is spooled went out. */
+void forward_complete(struct forward *f);
+/* Log the line that has no end yet. */
+void forward_stderr_flush(struct forward *f);
 
 #endif

@@ -56,7 +56,8 @@ static void out_finish_if_empty(struct forward *f)
     stream_finish(s);
 }
 
-/* The stream has room: move what is spooled. */
+/* The stream has room: move what is spooled, until it is full (forward_writable goes on) or the rest is not in
+ * memory (out_spool_fn does).  With nothing left the application writes to the stream again. */
 static void out_pump(struct forward *f)
 {
     struct stream *s = f->s;
@@ -79,6 +80,8 @@ static void out_pump(struct forward *f)
         forward_fail(f, spool_err(f->out_spool));
         return;
     }
+    if (spool_len(f->out_spool) == 0)
+        f->spooling = false;
     if (!spool_congested(f->out_spool))
         out_resume(f);
     out_finish_if_empty(f);
@@ -90,7 +93,7 @@ static void out_spool_fn(void *arg)
     struct stream *s = f->s;
 
     lock_take(&s->conn->mu);
-    bool room = s->out.body.n < STREAM_OUT_LOW;
+    bool room = s->out.body.n < STREAM_OUT_HIGH; /* else forward_writable will come */
     lock_drop(&s->conn->mu);
     if (room)
         out_pump(f);
@@ -216,7 +219,7 @@ void forward_stdout(void *arg, const uint8_t *p, size_t n)
 
 /* ---- its log, its end ---- */
 
-static void stderr_flush(struct forward *f)
+void forward_stderr_flush(struct forward *f)
 {
     struct stream *s = f->s;
 
@@ -247,7 +250,7 @@ void forward_stderr(void *arg, const uint8_t *p, size_t n)
             n--;
         }
         if (nl || buf_len(&f->stderr_line) >= STDERR_LINE)
-            stderr_flush(f);
+            forward_stderr_flush(f);
     }
 }
 
@@ -260,13 +263,19 @@ static int no_head_err(const struct forward *f)
                                                                   : GW_ECGI_NO_HEAD;
 }
 
+void forward_complete(struct forward *f)
+{
+    f->ended = true;
+    out_finish_if_empty(f);
+}
+
 void forward_end(void *arg, uint32_t app_status)
 {
     struct forward *f = arg;
     struct stream *s = f->s;
 
     f->req = NULL;
-    stderr_flush(f);
+    forward_stderr_flush(f);
     if (app_status)
         conn_log(s->conn, CONF_LOG_WARN, GW_OK,
                  "pool=%s request=\"%.*s %.*s\" ended with status %u", s->pool_name,
@@ -279,6 +288,5 @@ void forward_end(void *arg, uint32_t app_status)
         forward_redirect(f);
         return;
     }
-    f->ended = true;
-    out_finish_if_empty(f);
+    forward_complete(f);
 }

@@ -243,6 +243,7 @@ static inline void world_end(void)
     while (world_job())
         ;
     buf_fini(&w.seen.body);
+    buf_fini(&w.worker.params);
     lock_fini(&w.c.mu);
     loop_free(w.loop);
 }
