@@ -43,8 +43,8 @@ void runner_say(struct runner_conn *c, const char *what)
 {
     const char *path = runner_env_script(&c->env);
     char line[512];
-    int n = snprintf(line, sizeof(line), "h2cgi-run: %.384s: %s",
-                           path ? path : "no script", what);
+    int n =
+        snprintf(line, sizeof(line), "h2cgi-run: %.384s: %s", path ? path : "no script", what);
 
     for (int i = 0; i < n; i++) { /* one line, whatever the path holds */
         if ((unsigned char)line[i] < ' ' || line[i] == 0x7f)
