@@ -135,7 +135,7 @@ static void log_verdict(const struct conn *c, const struct verdict *v)
         return;
     }
     if (v->trip.window_s)
-        snprintf(within, sizeof(within), " in %u s", v->trip.window_s);
+        (void)snprintf(within, sizeof(within), " in %u s", v->trip.window_s);
     conn_log(c, CONF_LOG_WARN, v->err, "%u %s%s, limit %u", v->trip.figure, v->trip.what,
              within, v->trip.limit);
 }

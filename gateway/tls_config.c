@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <openssl/err.h>
 #include <openssl/pem.h>
+#include <stdarg.h>
 #include <stdlib.h>
 
 /* Mozilla's "intermediate" without DHE, which nobody who lacks ECDHE still speaks.  All are
