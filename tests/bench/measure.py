@@ -111,6 +111,7 @@ def count_with_strace(pids):
 
 def strace_table(peer, workload, requests):
     """Which calls they are: strace -c as text."""
+    requests = max(requests, workload.clients)
     with Server(peer, False) as server:
         h2load(server, workload, max(requests // 10, workload.clients))
         tracer = count_with_strace(",".join(map(str, server.group.pids())))
