@@ -28,7 +28,8 @@ CFLAGS ?= -g
 ALL_CFLAGS = -std=gnu17 -D_GNU_SOURCE -pthread $(OPT) $(CFLAGS) $(WARN) $(TSAN_WARN) $(WERROR)
 ALL_LDFLAGS = -pthread $(if $(SAN),-fsanitize=$(SAN)) -Wl,--as-needed,-z,relro,-z,now $(LDFLAGS)
 # --as-needed leaves each program with what it uses.
-LIBS := -lnghttp2 -lssl -lcrypto -lcrypt -lfcgi
+# libasan has a crypt_r of its own, which --as-needed would take for the whole of libcrypt.
+LIBS := -lnghttp2 -lssl -lcrypto -Wl,--no-as-needed -lcrypt -Wl,--as-needed -lfcgi
 TEST_LIBS := -lcmocka
 
 SRC := $(wildcard gateway/*.c conf/*.c fcgi/*.c)

@@ -113,8 +113,8 @@ struct conf_site {
     enum conf_body request_body;
     enum conf_body response_body;
     enum conf_links links;
-    struct conf_route *routes; /* in the order of the file; a site without one has a single
-                                  files route for "/" */
+    struct conf_route *routes; /* in the order of the file, then one for the files of root
+                                  unless a route for "/" is there */
     unsigned n_routes;
     const char *file;
     unsigned line;

@@ -155,6 +155,19 @@ static bool take_route_arrays(struct load *l)
     return true;
 }
 
+/* What no route of a site takes is a file of its root, as in the peers. */
+static bool needs_files_route(const struct conf_site *site)
+{
+    if (site->n_routes && !site->root)
+        return false;
+    for (unsigned i = 0; i < site->n_routes; i++) {
+        const struct conf_route *r = &site->routes[i];
+        if (!r->exact && r->suffix.n == 0 && slice_eq(r->prefix, SLICE("/")))
+            return false;
+    }
+    return true;
+}
+
 static bool files_route(struct conf *conf, struct conf_site *site)
 {
     struct schema_route route = {0};
@@ -261,7 +274,7 @@ bool conf_derive(struct load *l)
             take_route(l, &l->sections[i]);
     }
     for (unsigned i = 0; i < conf->n_sites; i++) {
-        if (conf->sites[i].n_routes == 0 && !files_route(conf, &conf->sites[i]))
+        if (needs_files_route(&conf->sites[i]) && !files_route(conf, &conf->sites[i]))
             return false;
     }
     default_site(conf);

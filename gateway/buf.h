@@ -30,12 +30,12 @@ static inline size_t buf_len(const struct buf *b)
 
 static inline uint8_t *buf_at(const struct buf *b)
 {
-    return b->data + b->off;
+    return b->data ? b->data + b->off : NULL; /* NULL + 0 is undefined too */
 }
 
 static inline struct slice buf_slice(const struct buf *b)
 {
-    return slice_of(b->data + b->off, b->len - b->off);
+    return slice_of(buf_at(b), b->len - b->off);
 }
 
 void buf_fini(struct buf *b);

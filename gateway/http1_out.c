@@ -111,6 +111,7 @@ void http1_out_begin(struct http1_out *o, struct stream *s)
 {
     o->s = s;
     o->state = HTTP1_HEAD;
+    o->cut = false;
 }
 
 void http1_out_end(struct http1_out *o)
@@ -162,8 +163,9 @@ static void note_done(struct http1_out *o)
 
 static void check_done(struct http1_out *o)
 {
-    if (o->state == HTTP1_BODY && buf_len(&o->wire) == 0 && !o->chunks &&
-        o->s->out.body.n == 0 && o->s->out.eof)
+    bool ended = o->cut || (o->s->out.eof && !o->chunks);
+
+    if (o->state == HTTP1_BODY && buf_len(&o->wire) == 0 && o->s->out.body.n == 0 && ended)
         note_done(o);
 }
 
@@ -217,7 +219,7 @@ static size_t produce_chunks(struct http1_out *o, uint8_t *dst, size_t cap)
         dst[n++] = '\r';
         dst[n++] = '\n';
     }
-    if (out->eof && out->body.n == 0 && cap - n >= sizeof(LAST_CHUNK) - 1) {
+    if (out->eof && !o->cut && out->body.n == 0 && cap - n >= sizeof(LAST_CHUNK) - 1) {
         memcpy(dst + n, LAST_CHUNK, sizeof(LAST_CHUNK) - 1);
         n += sizeof(LAST_CHUNK) - 1;
         o->chunks = false;
@@ -244,7 +246,7 @@ bool http1_out_wants(const struct http1_out *o)
 {
     if (buf_len(&o->wire))
         return true;
-    return o->state == HTTP1_BODY && (o->s->out.body.n || (o->chunks && o->s->out.eof));
+    return o->state == HTTP1_BODY && (o->s->out.body.n || (o->chunks && o->s->out.eof && !o->cut));
 }
 
 void http1_out_body_ready(struct http1_out *o)
@@ -261,9 +263,12 @@ void http1_out_body_ready(struct http1_out *o)
 
 bool http1_out_cut(struct http1_out *o)
 {
-    if (o->state != HTTP1_HEAD && o->state != HTTP1_BODY)
+    if (o->state == HTTP1_BODY)
+        o->cut = true;
+    else if (o->state == HTTP1_HEAD)
+        note_done(o);
+    else
         return false;
-    chain_fini(&o->s->out.body);
-    note_done(o);
+    check_done(o);
     return true;
 }

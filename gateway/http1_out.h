@@ -27,6 +27,7 @@ struct http1_out {
     struct buf wire;            /* m  heads not yet produced */
     enum http1_out_state state; /* m */
     bool bodyless;              /* m  HEAD, 204, 304: nothing follows the head */
+    bool cut;                   /* m  what came so far is all: no end is owed */
     bool chunks;                /* m  the body goes in chunks, and the last is still owed */
 };
 
@@ -57,7 +58,8 @@ void http1_out_body_ready(struct http1_out *o);
 size_t http1_out_produce(struct http1_out *o, uint8_t *dst, size_t cap);
 bool http1_out_wants(const struct http1_out *o);
 
-/* Drop what was not produced.  false: the response was already done. */
+/* No more follows: what is there still goes out, but nothing that says it is complete (RFC 9112
+ * 8).  false: the response was already done. */
 bool http1_out_cut(struct http1_out *o);
 
 /* The stream is about to go. */

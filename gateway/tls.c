@@ -156,7 +156,7 @@ static enum tls_result fail(struct tls *t, const char *what)
 
     if (t->no_memory)
         reason = "out of memory";
-    snprintf(text, sizeof(text), "%s: %s", what, reason ? reason : "connection cut");
+    (void)snprintf(text, sizeof(text), "%s: %s", what, reason ? reason : "connection cut");
     ERR_clear_error();
     t->failed = true;
     free(t->error);
@@ -170,7 +170,8 @@ static enum tls_result check_rekeys(struct tls *t)
 
     if (t->n_rekeys <= REKEYS_MAX)
         return TLS_OK;
-    snprintf(text, sizeof(text), "more than %d key updates or renegotiations", REKEYS_MAX);
+    (void)snprintf(text, sizeof(text), "more than %d key updates or renegotiations",
+                   REKEYS_MAX);
     t->failed = true;
     free(t->error);
     t->error = strdup(text);
@@ -316,6 +317,11 @@ void tls_keep_buffers(struct tls *t, bool keep)
         SSL_set_mode(t->ssl, SSL_MODE_RELEASE_BUFFERS);
         SSL_free_buffers(t->ssl); /* refuses, harmlessly, while a record is half read */
     }
+}
+
+void tls_thread_fini(void)
+{
+    OPENSSL_thread_stop();
 }
 
 /* ---- questions ---- */

@@ -66,6 +66,9 @@ void tls_keep_buffers(struct tls *t, bool keep);
 /* Append close_notify. */
 void tls_close(struct tls *t, struct buf *out);
 
+/* A thread that called tls_ functions ends: free what OpenSSL keeps for it. */
+void tls_thread_fini(void);
+
 /* Text of the last failure, for the log; "" if none. */
 const char *tls_error(const struct tls *t);
 

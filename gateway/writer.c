@@ -18,6 +18,7 @@
 #include <time.h>
 
 #include "conn_send.h"
+#include "tls.h"
 #include "worker.h"
 
 enum {
@@ -229,6 +230,8 @@ static void *writer_main(void *arg)
             job_serve(job);
         lock_take(&w->mu);
     }
+    /* All that it holds goes before it stops counting: whoever waits for that may exit next. */
+    tls_thread_fini();
     w->n_threads--;
     PTOK(pthread_cond_destroy(&t->wake));
     send_scratch_fini(&t->scratch);

@@ -455,9 +455,11 @@ static void expand_error(char *out, size_t cap, const char *token)
     arena_init(&a);
     page = error_page(&a, status, &type);
     snprintf(out, cap,
-             "HTTP/1.1 %d %.*s\r\nContent-Type: %.*s\r\n" COMMON
+             "HTTP/1.1 %d %.*s\r\n%sContent-Type: %.*s\r\n" COMMON
              "Content-Length: %zu\r\n%s\r\n%.*s",
-             status, SLICE_FMT(http_reason(status)), SLICE_FMT(type), page.n,
+             status, SLICE_FMT(http_reason(status)),
+             status == 405 ? "Allow: GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS\r\n" : "",
+             SLICE_FMT(type), page.n,
              token[3] == '+' ? "" : CLOSE, SLICE_FMT(page));
     arena_fini(&a);
 }

@@ -85,8 +85,7 @@ static int setup(void **state)
     strcpy(conn.peer_text, "192.0.2.7");
     conn.peer_port = 40123;
     conn.local_port = 8443;
-    conn.local.in.sin_family = AF_INET;
-    conn.local.in.sin_addr.s_addr = htonl(0xc0000201);
+    strcpy(conn.local_text, "192.0.2.1");
     stream = (struct stream){.conn = &conn};
     arena_init(&stream.arena);
     stream.req = (struct request){
@@ -251,14 +250,10 @@ static void server_names(void **state)
 static void addresses(void **state)
 {
     (void)state;
-    conn.local.in6.sin6_family = AF_INET6;
-    assert_int_equal(inet_pton(AF_INET6, "2001:db8::5", &conn.local.in6.sin6_addr), 1);
+    strcpy(conn.local_text, "2001:db8::5");
     build(-1);
     EXPECT({"SERVER_ADDR", "2001:db8::5"});
-    assert_int_equal(inet_pton(AF_INET6, "::ffff:192.0.2.9", &conn.local.in6.sin6_addr), 1);
-    build(-1);
-    EXPECT({"SERVER_ADDR", "192.0.2.9"});
-    conn.local.un.sun_family = AF_UNIX;
+    conn.local_text[0] = '\0';
     conn.peer_port = 0;
     strcpy(conn.peer_text, "unix:");
     build(-1);
