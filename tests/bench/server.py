@@ -77,9 +77,11 @@ class Server:
         return self
 
     def __exit__(self, *_):
-        self.group.end()
-        self.apps.end()
-        shutil.rmtree(self.place, ignore_errors=True)
+        try:
+            self.group.end()
+        finally:
+            self.apps.end()
+            shutil.rmtree(self.place, ignore_errors=True)
 
     def prepare(self):
         os.chmod(self.place, 0o755)
