@@ -176,9 +176,11 @@ def test_script_of_a_route(gateway, proto):
     assert env["PATH_INFO"] == "/and/more"
 
 
-@pytest.mark.xfail(reason="only the first component can be the script", strict=False)
-def test_script_in_a_folder_is_not_found(gateway):
-    assert gateway.get("/cgi/dir/deep").status == 404
+def test_script_in_a_folder(gateway, proto):
+    """The first component that is a file is the script, however deep."""
+    env = gateway.fetch(proto, "/cgi/dir/deep/more").env
+    assert env["SCRIPT_NAME"] == "/cgi/dir/deep"
+    assert env["PATH_INFO"] == "/more"
 
 
 def test_working_directory_and_path(gateway):

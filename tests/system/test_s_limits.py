@@ -213,9 +213,8 @@ def ended(client, low, high=8):
 
 @pytest.mark.parametrize("start_bytes", [b"", b"G", b"GET / HTTP/1.1\r\nHost: x\r\n"],
                          ids=["nothing", "one_byte", "no_end"])
+@pytest.mark.parametrize("proto", ["h1", "h1s"])  # HTTP/2's are with the budgets
 def test_head_timeout(place, start, proto, start_bytes):
-    if is_h2(proto):
-        pytest.skip("see the budgets")
     gateway = start(pool_site(place), head_timeout="500ms", handshake_timeout="5s",
                     idle_timeout="30s")
     with dial(proto, gateway) as client:
