@@ -191,6 +191,7 @@ void fcgi_request_begin(struct fcgi_request *r, const struct buf *params, bool i
     buf_clear(&fc->end_body);
     buf_clear(&fc->out);
     fc->any_input = false;
+    fc->any_stdout = false;
     fc->send_broken = false;
     if (put_head(fc, params, body) < 0) {
         fcgi_request_fail(r, GW_ENO_MEMORY, false);
@@ -204,6 +205,11 @@ size_t fcgi_request_stdin(struct fcgi_request *r, struct chain *from)
     struct fcgi_conn *fc = r->conn;
     size_t taken = 0;
 
+    /* If no connection can be had the caller still has all of it, for another server. */
+    if (atomic_load_explicit(&fc->state, memory_order_relaxed) != FC_ACTIVE) {
+        r->stdin_blocked = from->n > 0;
+        return 0;
+    }
     while (from->n && buf_len(&fc->out) < STDIN_MARK) {
         struct slice s = chain_front(from);
         uint8_t header[FCGI_RECORD_HEADER];
@@ -222,8 +228,7 @@ size_t fcgi_request_stdin(struct fcgi_request *r, struct chain *from)
     r->stdin_total += taken;
     if (from->n)
         r->stdin_blocked = true;
-    if (taken && atomic_load_explicit(&fc->state, memory_order_relaxed) == FC_ACTIVE &&
-        !fc->send_broken)
+    if (taken || from->n)
         fcgi_conn_flush(fc);
     return taken;
 }
@@ -287,7 +292,7 @@ void fcgi_request_ended(struct fcgi_request *r, bool more)
         return;
     }
     if (status != FCGI_REQUEST_COMPLETE) {
-        fcgi_request_fail(r, errors[status], status == FCGI_OVERLOADED && !fc->any_input);
+        fcgi_request_fail(r, errors[status], status == FCGI_OVERLOADED && !fc->any_stdout);
         return;
     }
     bool keep = fc->pool->keepalive > 0 && !more && !fc->send_broken && !r->stdin_open &&

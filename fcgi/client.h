@@ -6,7 +6,8 @@
  *              granted   a slot is there: call fcgi_request_begin() with the parameters
  *              stdout    response bytes, as they come
  *              stderr    log bytes, as they come
- *              writable  the STDIN handed in has gone out to below its mark: more may follow
+ *              writable  the STDIN handed in has gone out to below its mark: more may follow.  Never from inside
+ *                        fcgi_request_stdin()
  *              end       END_REQUEST came; the request is gone after the call
  *              error     it failed or was refused; the request is gone after the call
  *          fcgi_request_abort() ends it from the caller's side; nothing is called any more.  The slot stays taken until the
@@ -28,7 +29,7 @@ struct fcgi_request_ops {
     void (*stderr_bytes)(void *arg, const uint8_t *p, size_t n);
     void (*writable)(void *arg);
     void (*end)(void *arg, uint32_t app_status);
-    /* retry: no byte came back, so the same request may be sent to another server if it is idempotent. */
+    /* retry: nothing of a response came back, so the same request may be sent to another server if it is idempotent. */
     void (*error)(void *arg, int err, bool retry);
 };
 
@@ -43,7 +44,8 @@ struct fcgi_request *fcgi_request_new(struct pool *pool, struct loop *loop, unsi
 void fcgi_request_begin(struct fcgi_request *r, const struct buf *params, bool idempotent,
                         bool body);
 
-/* Hand in STDIN: takes what fits from the front of from and says how much.  0: wait for writable. */
+/* Hand in STDIN: takes what fits from the front of from and says how much; what is left waits for writable.  Nothing is
+ * taken before a connection is there. */
 size_t fcgi_request_stdin(struct fcgi_request *r, struct chain *from);
 void fcgi_request_stdin_end(struct fcgi_request *r);
 

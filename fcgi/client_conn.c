@@ -53,7 +53,7 @@ void fcgi_conn_drop(struct fcgi_conn *fc)
 
 /* ---- sending ---- */
 
-bool fcgi_conn_flush(struct fcgi_conn *fc)
+void fcgi_conn_flush(struct fcgi_conn *fc)
 {
     struct fcgi_request *r = fc->request;
 
@@ -73,14 +73,26 @@ bool fcgi_conn_flush(struct fcgi_conn *fc)
         buf_drop(&fc->out, (size_t)n);
         fc->moved_ms = loop_now_ms(r->loop);
     }
-    uint32_t want = (r->paused ? 0 : EPOLLIN) | (buf_len(&fc->out) ? EPOLLOUT : 0);
-    fcgi_conn_watch(fc, want);
-    if (r->stdin_blocked && buf_len(&fc->out) < STDIN_MARK / 2) {
-        r->stdin_blocked = false;
-        if (r->ops)
-            r->ops->writable(r->arg);
-        return fc->request == r;
-    }
+    bool waits = buf_len(&fc->out) || r->stdin_blocked;
+    fcgi_conn_watch(fc, (r->paused ? 0 : EPOLLIN) | (waits ? EPOLLOUT : 0));
+}
+
+/* The socket takes bytes: send, and ask for more.  Only from here, so that a server that takes everything does not
+ * have the caller call itself for each piece of a body.  false: the request is over. */
+static bool conn_writable(struct fcgi_conn *fc)
+{
+    struct fcgi_request *r = fc->request;
+
+    fcgi_conn_flush(fc);
+    if (!r->stdin_blocked || buf_len(&fc->out) >= STDIN_MARK / 2)
+        return true;
+    r->stdin_blocked = false;
+    if (r->ops)
+        r->ops->writable(r->arg);
+    if (fc->request != r)
+        return false;
+    if (!r->stdin_blocked && buf_len(&fc->out) == 0)
+        fcgi_conn_flush(fc); /* nothing more to wait for */
     return true;
 }
 
@@ -112,8 +124,7 @@ static void conn_connected(struct fcgi_conn *fc)
     struct fcgi_request *r = fc->request;
 
     atomic_store_explicit(&fc->state, FC_ACTIVE, memory_order_relaxed);
-    if (fc->server->fail_delay_ms)
-        pool_connected(fc->pool, fc->server, true, 0);
+    pool_connected(fc->pool, fc->server, true, 0);
     fc->moved_ms = loop_now_ms(r->loop);
     timer_set(r->loop, &fc->timer, STUCK_MS);
     fcgi_conn_flush(fc);
@@ -182,6 +193,7 @@ static enum piece_result conn_piece(struct fcgi_conn *fc, const struct fcgi_piec
     }
     switch (piece->type) {
     case FCGI_STDOUT:
+        fc->any_stdout |= piece->len > 0;
         if (r->ops && piece->len)
             r->ops->stdout_bytes(r->arg, piece->content, piece->len);
         break;
@@ -296,7 +308,7 @@ void fcgi_conn_event(struct loop *l, struct loop_source *src, uint32_t events)
         /* Granted to this loop but not begun: what it says now is looked at when the request is sent. */
         if (!fc->request || fc->request->phase != PHASE_RUNNING)
             return;
-        if (events & EPOLLOUT && !fcgi_conn_flush(fc))
+        if (events & EPOLLOUT && !conn_writable(fc))
             return;
         if (events & (EPOLLIN | EPOLLHUP | EPOLLERR))
             conn_read(fc);
@@ -322,7 +334,7 @@ static int conn_check_times(struct fcgi_conn *fc, uint64_t now, uint64_t *next)
     } else if (r->aborted) {
         at = fc->since_ms + (uint64_t)c->abort_timeout_ms;
         err = GW_EBACKEND_TIME;
-    } else if (buf_len(&fc->out)) {
+    } else if (buf_len(&fc->out) || r->stdin_blocked) {
         at = fc->moved_ms + (uint64_t)c->send_timeout_ms;
         err = GW_EBACKEND_SEND_TIME;
     } else if (r->paused || (r->stdin_open && !fc->any_input)) {

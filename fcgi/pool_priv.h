@@ -48,6 +48,7 @@ struct fcgi_conn {
     bool watched;                  /* o  in the owner's epoll */
     bool reused;                   /* o  had a request before */
     bool any_input;                /* o  a byte came for this request */
+    bool any_stdout;               /* o  a byte of its response did */
     bool send_broken;              /* o  it takes no more; what it answered is still read */
 };
 
@@ -189,7 +190,7 @@ void fcgi_conn_drop(
  * need not be looked at before.  The request may be over afterwards. */
 void fcgi_conn_start(struct fcgi_conn *fc, bool idempotent);
 
-/* Send what is in out.  false: the request is over. */
-bool fcgi_conn_flush(struct fcgi_conn *fc);
+/* Send what is in out. */
+void fcgi_conn_flush(struct fcgi_conn *fc);
 
 #endif

@@ -5,6 +5,7 @@
  *     struct loop *l = world_loop();
  *     assert_true(world_until(l, holds, arg));      turns until holds(arg), at most WORLD_MS
  *     world_turns(l, 3);                            three turns, whatever happens
+ *     world_poll(l);                                one that does not wait for anything
  */
 #ifndef TESTS_LOOP_WORLD_H
 #define TESTS_LOOP_WORLD_H
@@ -36,6 +37,20 @@ static inline void world_turn(struct loop *l)
     timer_set(l, &step, WORLD_STEP_MS);
     loop_turn(l);
     timer_clear(&step);
+}
+
+static void world_poll_fn(struct loop *l, struct loop_task *task)
+{
+    (void)l;
+    (void)task;
+}
+
+static inline void world_poll(struct loop *l)
+{
+    struct loop_task task = {.fn = world_poll_fn};
+
+    loop_defer(l, &task);
+    loop_turn(l);
 }
 
 static inline void world_turns(struct loop *l, int n)
