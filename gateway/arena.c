@@ -4,17 +4,15 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#ifdef __SANITIZE_ADDRESS__
-#define SPARE 0 /* so that a use after the end is seen */
-#else
-#define SPARE 64
-#endif
-
 enum {
     ARENA_FIRST = 4096,
     ARENA_NEXT = 8192,
     ARENA_ALIGN = 16,
-    SPARE_MAX = SPARE, /* first blocks a thread keeps */
+#ifdef __SANITIZE_ADDRESS__
+    SPARE_MAX = 0, /* so that a use after the end is seen */
+#else
+    SPARE_MAX = 64, /* first blocks a thread keeps */
+#endif
 };
 
 struct arena_block {
@@ -44,7 +42,7 @@ static struct arena_block *block_new(size_t n)
 
 static void block_free(struct arena_block *b)
 {
-    if (b->size != ARENA_FIRST || n_spare >= SPARE_MAX) {
+    if (b->size != ARENA_FIRST || n_spare == SPARE_MAX) {
         free(b);
         return;
     }

@@ -458,7 +458,7 @@ static void conn_time_out(struct conn *c, int err)
     if (err != GW_ECLIENT_IDLE)
         conn_log(c, CONF_LOG_INFO, err, "closed");
     if (err == GW_ECLIENT_IDLE && !c->ends) {
-        c->proto->shutdown(c, 0);
+        c->proto->shutdown(c, err);
         conn_end(c, 0, false);
     } else if (err == GW_EREQ_TIME && !c->ends) {
         c->proto->shutdown(c, err); /* RFC 9110 15.5.9: 408, or GOAWAY */

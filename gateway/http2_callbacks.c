@@ -172,6 +172,13 @@ static void ping_came(struct http2 *h, const nghttp2_frame *frame)
                                           NGHTTP2_NO_ERROR, NULL, 0));
 }
 
+/* The preface is whole (RFC 9113 3.4): from here silence is idleness. */
+static void settings_came(struct http2 *h, const nghttp2_frame *frame)
+{
+    (void)frame;
+    h->conn->head_since_ms = 0; /* o: frames come on the worker */
+}
+
 static const struct {
     uint8_t type;
     void (*came)(struct http2 *h, const nghttp2_frame *frame);
@@ -179,6 +186,7 @@ static const struct {
     {NGHTTP2_HEADERS, headers_came},
     {NGHTTP2_DATA, data_came},
     {NGHTTP2_RST_STREAM, reset_came},
+    {NGHTTP2_SETTINGS, settings_came},
     {NGHTTP2_PING, ping_came},
 };
 
