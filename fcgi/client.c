@@ -14,6 +14,8 @@
 #include "pool_priv.h"
 
 enum {
+    STDIN_RECORD =
+        32 * 1024, /* a chunk of 64 KiB gives two records, not a large one and one of a byte */
     STDIN_REUSE =
         8 * 1024, /* libfcgi closes a kept connection after more unread STDIN than this */
 };
@@ -213,8 +215,8 @@ size_t fcgi_request_stdin(struct fcgi_request *r, struct chain *from)
     while (from->n && buf_len(&fc->out) < STDIN_MARK) {
         struct slice s = chain_front(from);
         uint8_t header[FCGI_RECORD_HEADER];
-        if (s.n > FCGI_RECORD_CONTENT_MAX)
-            s.n = FCGI_RECORD_CONTENT_MAX;
+        if (s.n > STDIN_RECORD)
+            s.n = STDIN_RECORD;
         fcgi_record_header(header, FCGI_STDIN, REQUEST_ID, (uint16_t)s.n, 0);
         if (!fc->send_broken) { /* else nobody reads it any more: dropped */
             if (!buf_reserve(&fc->out, sizeof(header) + s.n))

@@ -8,9 +8,12 @@
 #include "worker.h"
 
 enum {
-    TRIES_MAX = 3,         /* a request that nobody answered is sent to another server twice */
-    REDIRECTS_MAX = 5,     /* lighttpd's number for local redirects */
-    BODY_STEP = 64 * 1024, /* bytes taken from a spool at a time */
+    TRIES_MAX = 3,     /* a request that nobody answered is sent to another server twice */
+    REDIRECTS_MAX = 5, /* lighttpd's number for local redirects */
+    BODY_STEP =
+        128 *
+        1024, /* bytes taken from a spool at a time: more than the backend takes at once, so that
+                             * one that takes all there is does not keep the worker from its other streams */
 };
 
 static void forward_ask(struct forward *f);
@@ -111,7 +114,7 @@ static void body_pump(struct forward *f)
                 spool_take(f->in_spool, &f->in_next, BODY_STEP);
             n = f->in_next.n ? fcgi_request_stdin(f->req, &f->in_next) : 0;
             f->body_sent |= n > 0;
-        } while (n > 0 && f->req);
+        } while (n > 0 && f->in_next.n == 0 && f->req);
     } else if (s->in.n) {
         n = fcgi_request_stdin(f->req, &s->in);
         f->body_sent |= n > 0;
