@@ -483,7 +483,8 @@ static void test_stdin_is_not_recursive(void **state)
     size_t taken = fcgi_request_stdin(c.r, &c.stdin_);
     assert_true(taken > 0 && c.stdin_.n > 0);
     assert_int_equal(c.n_writable, 0);
-    receive_record(fd, content, sizeof(content), &n);
+    for (size_t read = 0; read < taken; read += n)
+        receive_record(fd, content, sizeof(content), &n);
     turns(2);
     assert_int_equal(c.n_writable, 1);
     assert_int_equal(c.stdin_.n, 0);
