@@ -392,7 +392,7 @@ static bool stream_stuck(struct stream *s, uint64_t now, uint64_t limit, uint64_
     /* While the whole connection waits, its own time counts. */
     if (atomic_load_explicit(&s->conn->progress_ms, memory_order_relaxed))
         waits = false;
-    if (!waits || taken != s->out_seen) {
+    if (!waits || taken != s->out_seen || !s->out_seen_ms) {
         s->out_seen = taken;
         s->out_seen_ms = now;
     }

@@ -151,7 +151,7 @@ def test_reset_requests_leave_the_backend_free(gateway, proto):
 
 
 @pytest.mark.parametrize("start", [
-    b"", PREFACE[:10], PREFACE, PREFACE + b"\0\0\0\4\0\0\0\0", b"PRI"],
+    b"", PREFACE[:10], PREFACE, PREFACE + b"\0\0\x60\4\0\0\0\0\0", b"PRI"],
     ids=["nothing", "half_preface", "no_settings", "half_settings", "three_bytes"])
 def test_half_starts_are_timed_out(gateway, proto, start):
     with dial(proto, gateway, preface=False) as client:
