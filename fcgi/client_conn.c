@@ -13,7 +13,6 @@ enum {
     STUCK_MS =
         50, /* a fresh connection without a byte for so long may wait for a pinned thread */
     BACKLOG_RETRY_MS = 10, /* a unix socket's backlog is full: connect() says EAGAIN at once */
-    READS_PER_EVENT = 4,
 };
 
 /* ---- the descriptor ---- */
@@ -215,8 +214,7 @@ static enum piece_result conn_piece(struct fcgi_conn *fc, const struct fcgi_piec
     return fc->request == r ? PIECE_ON : PIECE_OVER;
 }
 
-/* false: the request is over. */
-static bool conn_parse(struct fcgi_conn *fc, const uint8_t *p, size_t n)
+static void conn_parse(struct fcgi_conn *fc, const uint8_t *p, size_t n)
 {
     struct fcgi_piece piece;
 
@@ -224,10 +222,10 @@ static bool conn_parse(struct fcgi_conn *fc, const uint8_t *p, size_t n)
         ssize_t used = fcgi_reader_next(&fc->reader, p, n, &piece);
         if (used < 0) {
             fcgi_request_fail(fc->request, GW_EFCGI_PROTO, false);
-            return false;
+            return;
         }
         if (used == 0)
-            return true;
+            return;
         p += used;
         n -= (size_t)used;
         switch (conn_piece(fc, &piece)) {
@@ -236,12 +234,11 @@ static bool conn_parse(struct fcgi_conn *fc, const uint8_t *p, size_t n)
         case PIECE_END:
             /* Its padding may follow; anything else would be another's. */
             fcgi_request_ended(fc->request, n > fc->reader.padding_left);
-            return false;
+            return;
         case PIECE_OVER:
-            return false;
+            return;
         }
     }
-    return true;
 }
 
 static void conn_read(struct fcgi_conn *fc)
@@ -249,25 +246,22 @@ static void conn_read(struct fcgi_conn *fc)
     struct fcgi_request *r = fc->request;
     uint8_t *scratch = loop_scratch(r->loop);
 
-    for (int i = 0; i < READS_PER_EVENT; i++) {
-        ssize_t n = recv(fc->src.fd, scratch, LOOP_SCRATCH, MSG_DONTWAIT);
-        if (n < 0 && (errno == EAGAIN || errno == EINTR))
-            return;
-        if (n <= 0) {
-            fcgi_request_fail(r, GW_EBACKEND_CLOSED, !fc->any_input);
-            return;
-        }
-        if (!fc->any_input) {
-            fc->any_input = true;
-            if (r->stuck)
-                pool_mark_stuck(r->pool, r, false);
-        }
-        fc->moved_ms = loop_now_ms(r->loop);
-        if (!conn_parse(fc, scratch, (size_t)n))
-            return;
-        if (n < LOOP_SCRATCH || r->paused)
-            return;
+    /* Once an event: what was read is sent at the end of the turn, so a response flows through without piling up;
+     * epoll says again what is left. */
+    ssize_t n = recv(fc->src.fd, scratch, LOOP_SCRATCH, MSG_DONTWAIT);
+    if (n < 0 && (errno == EAGAIN || errno == EINTR))
+        return;
+    if (n <= 0) {
+        fcgi_request_fail(r, GW_EBACKEND_CLOSED, !fc->any_input);
+        return;
     }
+    if (!fc->any_input) {
+        fc->any_input = true;
+        if (r->stuck)
+            pool_mark_stuck(r->pool, r, false);
+    }
+    fc->moved_ms = loop_now_ms(r->loop);
+    conn_parse(fc, scratch, (size_t)n);
 }
 
 /* A connection nobody uses became readable: the application closed it, or sent what nobody asked for. */
