@@ -343,8 +343,10 @@ void acceptor_stop(struct acceptor *a)
         loop_del(a->loop, &a->ports[i].src);
         close(a->ports[i].src.fd);
     }
-    while (a->young)
-        young_drop(a->young);
+    for (struct acceptor_young *y = a->young, *next; y; y = next) {
+        next = y->next;
+        young_drop(y);
+    }
 }
 
 void acceptor_free(struct acceptor *a)

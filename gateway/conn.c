@@ -46,7 +46,7 @@ void conn_log(const struct conn *c, int level, int err, const char *fmt, ...)
     va_list ap;
 
     va_start(ap, fmt);
-    vsnprintf(text, sizeof(text), fmt, ap);
+    (void)vsnprintf(text, sizeof(text), fmt, ap);
     va_end(ap);
     log_line(level, "client=%s:%u conn=%llu %s: %s%s%s", c->peer_text, c->peer_port,
              (unsigned long long)c->serial, gw_err_name(err), gw_err_text(err),

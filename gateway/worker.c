@@ -143,7 +143,7 @@ struct slice worker_date(struct worker *w)
     struct tm tm;
 
     if (now != w->date_at || !w->date_len) {
-        gmtime_r(&now, &tm);
+        (void)gmtime_r(&now, &tm);
         int n = snprintf(w->date, sizeof(w->date), "%s, %02d %s %04d %02d:%02d:%02d GMT",
                          days[tm.tm_wday], tm.tm_mday % 100, months[tm.tm_mon],
                          (tm.tm_year + 1900) % 10000, tm.tm_hour % 100, tm.tm_min % 100,

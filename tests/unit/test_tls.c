@@ -167,7 +167,9 @@ static void pair_open(struct pair *p, struct tls_config *tc, int version, const 
     p->client = SSL_new(p->ctx);
     SSL_set_app_data(p->client, p);
     if (sni)
-        SSL_set_tlsext_host_name(p->client, sni);
+        /* SSL_set_tlsext_host_name without its cast of a const away. */
+        SSL_ctrl(p->client, SSL_CTRL_SET_TLSEXT_HOSTNAME, TLSEXT_NAMETYPE_host_name,
+                 (char *)(uintptr_t)sni);
     p->to_client = BIO_new(BIO_s_mem());
     p->from_client = BIO_new(BIO_s_mem());
     BIO_set_mem_eof_return(p->to_client, -1);
