@@ -129,7 +129,8 @@ class Gateway:
         with open(self.stderr_path, "wb") as stderr:
             self.process = subprocess.Popen(
                 [*self.prefix, *command], stdin=subprocess.DEVNULL, stdout=stderr,
-                stderr=stderr, env=env, cwd="/", start_new_session=True)
+                stderr=stderr, env=env, cwd="/", start_new_session=True,
+                preexec_fn=proc.end_with_parent)
 
     def wait_ready(self, timeout=30):
         def ready():

@@ -1,17 +1,25 @@
 """Processes as /proc shows them, and waiting for a state instead of sleeping."""
 import ctypes
 import os
+import signal
 import time
 from pathlib import Path
 
+PR_SET_PDEATHSIG = 1
 PR_SET_CHILD_SUBREAPER = 36
+
+LIBC = ctypes.CDLL(None, use_errno=True)
 
 
 def become_subreaper():
     """Orphans of everything we start become our children, so leftovers are seen."""
-    libc = ctypes.CDLL(None, use_errno=True)
-    if libc.prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) != 0:
+    if LIBC.prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) != 0:
         raise OSError(ctypes.get_errno(), "prctl(PR_SET_CHILD_SUBREAPER)")
+
+
+def end_with_parent():
+    """In a child before exec: SIGTERM when the test run is killed."""
+    LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
 
 
 def wait_until(condition, timeout=10, what="condition", every=0.01):
