@@ -166,7 +166,7 @@ static int end_head(struct response_parser *p)
 /* One line without its LF, borrowed. */
 static int take_line(struct response_parser *p, struct slice line)
 {
-    if (line.n && line.p[line.n - 1] == '\r')
+    if (line.p && line.n && line.p[line.n - 1] == '\r')
         line.n--;
     p->n_lines++;
     if (line.n == 0)

@@ -246,7 +246,8 @@ bool http1_out_wants(const struct http1_out *o)
 {
     if (buf_len(&o->wire))
         return true;
-    return o->state == HTTP1_BODY && (o->s->out.body.n || (o->chunks && o->s->out.eof && !o->cut));
+    return o->state == HTTP1_BODY &&
+           (o->s->out.body.n || (o->chunks && o->s->out.eof && !o->cut));
 }
 
 void http1_out_body_ready(struct http1_out *o)

@@ -183,10 +183,8 @@ static const struct {
     uint8_t type;
     void (*came)(struct http2 *h, const nghttp2_frame *frame);
 } frames[] = {
-    {NGHTTP2_HEADERS, headers_came},
-    {NGHTTP2_DATA, data_came},
-    {NGHTTP2_RST_STREAM, reset_came},
-    {NGHTTP2_SETTINGS, settings_came},
+    {NGHTTP2_HEADERS, headers_came},  {NGHTTP2_DATA, data_came},
+    {NGHTTP2_RST_STREAM, reset_came}, {NGHTTP2_SETTINGS, settings_came},
     {NGHTTP2_PING, ping_came},
 };
 

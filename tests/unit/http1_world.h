@@ -459,8 +459,7 @@ static void expand_error(char *out, size_t cap, const char *token)
              "Content-Length: %zu\r\n%s\r\n%.*s",
              status, SLICE_FMT(http_reason(status)),
              status == 405 ? "Allow: GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS\r\n" : "",
-             SLICE_FMT(type), page.n,
-             token[3] == '+' ? "" : CLOSE, SLICE_FMT(page));
+             SLICE_FMT(type), page.n, token[3] == '+' ? "" : CLOSE, SLICE_FMT(page));
     arena_fini(&a);
 }
 

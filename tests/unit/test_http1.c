@@ -66,8 +66,8 @@ static const struct row rows[] = {
      "Set-Cookie: c=d\r\nContent-Length: 0\r\n\r\n",
      OPEN},
     {GET("/reason"), "HTTP/1.1 299 \r\n" COMMON "Content-Length: 0\r\n\r\n", OPEN},
-    {GET("/fail") GET("/hello"),
-     "HTTP/1.1 200 OK\r\n" COMMON "Content-Length: 10\r\n\r\nabc", OVER},
+    {GET("/fail") GET("/hello"), "HTTP/1.1 200 OK\r\n" COMMON "Content-Length: 10\r\n\r\nabc",
+     OVER},
     /* interim responses */
     {GET("/interim"), "HTTP/1.1 103 Early Hints\r\nLink: </a.css>; rel=preload\r\n\r\n" HELLO,
      OPEN},
