@@ -242,7 +242,8 @@ void runner_kin_end(struct runner_kin *k, bool left)
         k->tick_ms = start + k->timeout_ms;
 }
 
-/* End one process of the request that began at start if it is due at now; when to look again. */
+/* End one process of the request that began at start if it is due at now; when to look
+ * again. */
 static int64_t end_if_due(const struct runner_kin *k, pid_t pid, int64_t start, int64_t now)
 {
     int64_t due = start + k->timeout_ms;

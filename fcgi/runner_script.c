@@ -6,12 +6,12 @@
  *                                <---STDERR--- stderr pipe <--
  *
  * Both directions at once, always: a script that echoes its body while it is being sent gets on
- * with it, since reading one side never waits for the other.  Memory stays bounded: body is read
- * only when the pipe takes it, output only when the queue is short.
+ * with it, since reading one side never waits for the other.  Memory stays bounded: body is
+ * read only when the pipe takes it, output only when the queue is short.
  *
- * A request is LIVE, and becomes ENDING when it has to be ended before its time (timeout, ABORT,
- * hang-up, the runner's own end): TERM to the script's process group, a little later to whatever
- * has left the group, KILL to all of it when the grace is over.
+ * A request is LIVE, and becomes ENDING when it has to be ended before its time (timeout,
+ * ABORT, hang-up, the runner's own end): TERM to the script's process group, a little later to
+ * whatever has left the group, KILL to all of it when the grace is over.
  *
  * When is an answer complete?  At the end of file on stdout, which comes when every process
  * that holds the pipe is gone, and after the script has exited, for its status.  But a script
@@ -20,9 +20,9 @@
  *   - nobody is left in its process group: then whoever still holds the pipe has moved to a
  *     session of its own, a daemon; the answer ends with what the pipe holds
  *   - there is someone in the group ("cmd | tee log &", bash's "exec > >(tee log)", a subshell
- *     that still prints): it is read on as long as QUIET_MS never pass without output.  A second
- *     is ample for a process that has data at hand, even on a loaded machine, and it is what a
- *     client waits in vain for a silent one.  Apache would wait for its Timeout, 60 s
+ *     that still prints): it is read on as long as QUIET_MS never pass without output.  A
+ *     second is ample for a process that has data at hand, even on a loaded machine, and it is
+ *     what a client waits in vain for a silent one.  Apache would wait for its Timeout, 60 s
  *
  * With --body-first an answer is held back while the body is still coming, the script runs and
  * OUT_HIGH is not reached.  nginx stops sending a body as soon as an answer begins, so a script

@@ -2,11 +2,11 @@
  * fcgi/spawner.h - the process that starts and ends pool processes.
  *
  * Shape    one thread, one poll loop.  Talks to the gateway over a SOCK_SEQPACKET socketpair in
- *          fixed-size messages that carry numbers only: never a path, an argument or a variable,
- *          so a broken gateway can start nothing but what the INI names
+ *          fixed-size messages that carry numbers only: never a path, an argument or a
+ *          variable, so a broken gateway can start nothing but what the INI names
  * Life     a slot that was started stays wanted: its process is restarted when it ends, at once
- *          if it ran for 10 s or exited with status 0 (backoff.h), else after a delay that grows
- *          from 100 ms to 30 s and is logged with the reason (exit status, signal)
+ *          if it ran for 10 s or exited with status 0 (backoff.h), else after a delay that
+ *          grows from 100 ms to 30 s and is logged with the reason (exit status, signal)
  *          Every slot is wanted from the start, without being asked for, so a restarted spawner
  *          needs nobody who remembers; SPAWNER_START on a slot that runs is answered with
  *          SPAWNER_RUNNING

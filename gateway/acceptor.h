@@ -1,9 +1,10 @@
 /*
- * gateway/acceptor.h - accepts connections, tells the protocol on plain ports by the preface, and gives each to the least loaded
- * worker.
+ * gateway/acceptor.h - accepts connections, tells the protocol on plain ports by the preface,
+ * and gives each to the least loaded worker.
  *
- * TLS connections go on at once.  On plain ports up to 24 bytes are read (never peeked: that spins) into what the worker
- * gets; never a byte of a request after that.  A connection that does not get so far is dropped after head_timeout.
+ * TLS connections go on at once.  On plain ports up to 24 bytes are read (never peeked: that
+ * spins) into what the worker gets; never a byte of a request after that.  A connection that
+ * does not get so far is dropped after head_timeout.
  *
  * Threads  its loop's: the main thread of the gateway process
  */
@@ -20,7 +21,8 @@ struct acceptor *acceptor_new(struct loop *l, const struct gateway_setup *setup,
                               unsigned n_workers); /* NULL: out of memory */
 void acceptor_free(struct acceptor *a);
 
-/* Stop accepting, closing the listening descriptors; connections that were not given away yet are closed. */
+/* Stop accepting, closing the listening descriptors; connections that were not given away
+ * yet are closed. */
 void acceptor_stop(struct acceptor *a);
 
 #endif

@@ -21,7 +21,8 @@ struct arena_block {
     _Alignas(ARENA_ALIGN) char data[];
 };
 
-/* First blocks of arenas that ended on this thread: a worker makes and ends one for each request. */
+/* First blocks of arenas that ended on this thread: a worker makes and ends one for each
+ * request. */
 static _Thread_local struct arena_block *spare;
 static _Thread_local unsigned n_spare;
 

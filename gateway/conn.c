@@ -1,8 +1,10 @@
 /*
- * The worker's side of a connection: reading, TLS input, times, and its end.  Sending is writer.c's.
+ * The worker's side of a connection: reading, TLS input, times, and its end.  Sending is
+ * writer.c's.
  *
- * Nothing is torn down where a fault is met: conn_kill() and conn_end() only note it, and the end-of-turn task
- * does the work, so that no caller finds its stream or connection freed under its feet.
+ * Nothing is torn down where a fault is met: conn_kill() and conn_end() only note it, and the
+ * end-of-turn task does the work, so that no caller finds its stream or connection freed under
+ * its feet.
  */
 #include "conn.h"
 
@@ -136,8 +138,8 @@ static void conn_free_if_returned(struct conn *c)
     free(c);
 }
 
-/* Cut off: streams end, nobody produces any more; the memory goes when no writer holds the lease.  Only
- * the end-of-turn task calls it, and c may be gone after. */
+/* Cut off: streams end, nobody produces any more; the memory goes when no writer holds the
+ * lease.  Only the end-of-turn task calls it, and c may be gone after. */
 static void conn_teardown(struct conn *c)
 {
     int err = c->end_err ? c->end_err : GW_ECLIENT_GONE;
@@ -255,8 +257,9 @@ static void conn_input_eof(struct conn *c)
         conn_kill(c);
         return;
     }
-    /* RFC 9112 9.6: a client may close its side and still wait for its answer; one that is gone looks the same. An
-     * interim answer tells them apart: who is gone resets (EPOLLHUP), and its script is ended. */
+    /* RFC 9112 9.6: a client may close its side and still wait for its answer; one that is
+     * gone looks the same. An interim answer tells them apart: who is gone resets (EPOLLHUP),
+     * and its script is ended. */
     for (struct stream *s = c->streams; s; s = s->next)
         stream_send_interim(s, 100, NULL, 0);
     conn_dirty(c);
@@ -349,7 +352,8 @@ static void conn_event_fn(struct loop *l, struct loop_source *src, uint32_t even
         conn_readable(c);
 }
 
-/* A writer has something to say: streams with events, a stalled socket, a lease that came back. */
+/* A writer has something to say: streams with events, a stalled socket, a lease that came
+ * back. */
 static void conn_msg_fn(struct loop *l, struct loop_msg *msg)
 {
     struct conn *c = (struct conn *)(void *)((char *)msg - offsetof(struct conn, msg));
@@ -382,7 +386,8 @@ static bool due(uint64_t now, uint64_t at, uint64_t *next)
     return false;
 }
 
-/* A response body that waits for the client: did the protocol take any of it since the last look? */
+/* A response body that waits for the client: did the protocol take any of it since the last
+ * look? */
 static bool stream_stuck(struct stream *s, uint64_t now, uint64_t limit, uint64_t *next)
 {
     lock_take(&s->conn->mu);
@@ -417,7 +422,8 @@ static void stream_check_times(struct stream *s, uint64_t now, uint64_t *next)
         stream_give_up(s, GW_ECLIENT_SLOW);
 }
 
-/* A slow client takes what the kernel holds long before the socket takes more from us: that is progress too. */
+/* A slow client takes what the kernel holds long before the socket takes more from us: that
+ * is progress too. */
 static void conn_note_queue(struct conn *c, uint64_t now)
 {
     int queued;
@@ -539,8 +545,8 @@ void conn_event_forget_locked(struct conn *c, struct stream *s)
 
 /* ---- birth ---- */
 
-/* An address as text; "" for a unix socket.  A dual-stack listener gives IPv4 ones as ::ffff:a.b.c.d;
- * applications compare with a.b.c.d. */
+/* An address as text; "" for a unix socket.  A dual-stack listener gives IPv4 ones as
+ * ::ffff:a.b.c.d; applications compare with a.b.c.d. */
 static void address_text(const union sockaddr_any *a, char text[48], uint16_t *ret_port)
 {
     const struct in6_addr *six = &a->in6.sin6_addr;

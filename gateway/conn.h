@@ -3,8 +3,9 @@
  * that speaks on it.
  *
  * Threads  a connection belongs to one worker, which reads it, runs its protocol's input, makes
- * and frees its streams and closes its descriptor.  Output is sent by whoever holds the lease
- * (writer.h).  Field keys: I constant   o owning worker only   m under mu   L lease holder only
+ *          and frees its streams and closes its descriptor.  Output is sent by whoever holds
+ *          the lease (writer.h).  Field keys: I constant   o owning worker only   m under mu
+ *          a atomic   L lease holder only
  * Memory   made and freed by the worker
  */
 #ifndef GATEWAY_CONN_H
@@ -124,18 +125,18 @@ struct conn {
 
     struct buf out; /* L  wire bytes made and not taken by the socket */
     atomic_uint_least64_t
-        progress_ms; /* a  when output that waits last moved; 0: none waits.  relaxed: a clock, not a flag */
+        progress_ms; /* a  when output that waits last moved; 0: none waits.  relaxed: a
+                        clock, not a flag */
 
-    struct loop_msg msg;    /*    guarded by msg_pending */
-    struct loop_task flush; /* o  end-of-turn output, and endings */
-    struct timer timer;     /* o  looks at all times below */
-    uint64_t since_ms;      /* o  when it was accepted; lingering: since when */
-    uint64_t read_at_ms;    /* o  last byte from the client */
-    uint64_t idle_since_ms; /* o  when the last stream ended */
-    uint64_t
-        head_since_ms; /* o  a head is awaited since, with a byte of it or none yet on a fresh connection; 0: none.  The
-                                 protocol keeps it */
-    int queued_seen;   /* o  bytes the kernel held when output was last found waiting */
+    struct loop_msg msg;      /*    guarded by msg_pending */
+    struct loop_task flush;   /* o  end-of-turn output, and endings */
+    struct timer timer;       /* o  looks at all times below */
+    uint64_t since_ms;        /* o  when it was accepted; lingering: since when */
+    uint64_t read_at_ms;      /* o  last byte from the client */
+    uint64_t idle_since_ms;   /* o  when the last stream ended */
+    uint64_t head_since_ms;   /* o  a head is awaited since, with a byte of it or, on a fresh
+                                 connection, none; 0: not.  The protocol keeps it */
+    int queued_seen;          /* o  bytes the kernel held when output was last found waiting */
     uint32_t epoll_events;    /* o  what the loop watches */
     int end_err;              /* o  why it ends */
     bool read_paused;         /* o  the protocol asked */
@@ -188,8 +189,8 @@ struct conn_accepted {
     union sockaddr_any peer, local;
 };
 
-/* NULL if memory is out (fd stays the caller's).  conn_start begins: first[0..n) was read by the acceptor, on plain
- * sockets either the whole HTTP/2 preface or what cannot be one. */
+/* NULL if memory is out (fd stays the caller's).  conn_start begins: first[0..n) was read by
+ * the acceptor, on plain sockets either the whole HTTP/2 preface or what cannot be one. */
 struct conn *conn_new(struct worker *w, const struct conn_accepted *a);
 void conn_start(struct conn *c, const uint8_t *first, size_t n);
 /* Finish what is under way, then close. */

@@ -1,5 +1,6 @@
 /*
- * gateway/conn_send.h - between conn.c and writer.c: turning what a connection owes into bytes on its socket.
+ * gateway/conn_send.h - between conn.c and writer.c: turning what a connection owes into bytes
+ * on its socket.
  *
  * Threads  conn_send: the lease holder.  *_locked: c->mu held.  conn_watch_out: worker
  */
@@ -11,7 +12,8 @@
 /* Bytes of plaintext: what one read of 64 KiB from a backend becomes, with its framing. */
 enum { SEND_BATCH = 72 * 1024 };
 
-/* A thread's room for one batch, so that connections need none while their sockets take everything. */
+/* A thread's room for one batch, so that connections need none while their sockets take
+ * everything. */
 struct send_scratch {
     uint8_t *plain;  /* SEND_BATCH, for TLS */
     struct buf wire; /* SEND_BATCH and the TLS records' overhead */

@@ -1,5 +1,6 @@
 /*
- * A request on its way to a pool: its body, its slot, its parameters, and what happens when that fails.
+ * A request on its way to a pool: its body, its slot, its parameters, and what happens when
+ * that fails.
  */
 #include "forward.h"
 
@@ -12,8 +13,10 @@ enum {
     REDIRECTS_MAX = 5, /* lighttpd's number for local redirects */
     BODY_STEP =
         128 *
-        1024, /* bytes taken from a spool at a time: more than the backend takes at once, so that
-                             * one that takes all there is does not keep the worker from its other streams */
+        1024, /* bytes taken from a spool at a time: more than the backend takes at once, so
+                 that
+                             * one that takes all there is does not keep the worker from its
+                             * other streams */
 };
 
 static void forward_ask(struct forward *f);

@@ -1,8 +1,10 @@
 /*
- * gateway/forward.h - between forward.c (the request's way to a pool) and forward_out.c (the response's way back).
+ * gateway/forward.h - between forward.c (the request's way to a pool) and forward_out.c (the
+ * response's way back).
  *
  * Threads  worker
- * Memory   struct forward lives in its stream's arena; what it holds besides goes with forward_release()
+ * Memory   struct forward lives in its stream's arena; what it holds besides goes with
+ *          forward_release()
  */
 #ifndef GATEWAY_FORWARD_H
 #define GATEWAY_FORWARD_H
@@ -57,7 +59,8 @@ void forward_end(void *arg, uint32_t app_status);
 void forward_writable(struct stream *s);
 void forward_slow_fn(struct loop *l, struct timer *t);
 int forward_parser_begin(struct forward *f);
-/* The application said all it had to say: the stream is finished when what is spooled went out. */
+/* The application said all it had to say: the stream is finished when what is spooled went
+ * out. */
 void forward_complete(struct forward *f);
 /* Log the line that has no end yet. */
 void forward_stderr_flush(struct forward *f);

@@ -1,9 +1,11 @@
 /*
- * A response on its way back: its head, its body, and what happens when the client is slower than the application.
+ * A response on its way back: its head, its body, and what happens when the client is slower
+ * than the application.
  *
- * The application is read as long as the stream's buffer takes it.  When that is full it is not read for SLOW_MS; a
- * client that is only a moment behind gets by with that.  One that is not is slow: then the rest goes to a
- * spool, so that the application is free for others, and from there to the stream as the client takes it.
+ * The application is read as long as the stream's buffer takes it.  When that is full it is not
+ * read for SLOW_MS; a client that is only a moment behind gets by with that.  One that is not
+ * is slow: then the rest goes to a spool, so that the application is free for others, and from
+ * there to the stream as the client takes it.
  */
 #include "forward.h"
 
@@ -56,8 +58,9 @@ static void out_finish_if_empty(struct forward *f)
     stream_finish(s);
 }
 
-/* The stream has room: move what is spooled, until it is full (forward_writable goes on) or the rest is not in
- * memory (out_spool_fn does).  With nothing left the application writes to the stream again. */
+/* The stream has room: move what is spooled, until it is full (forward_writable goes on) or
+ * the rest is not in memory (out_spool_fn does).  With nothing left the application writes to
+ * the stream again. */
 static void out_pump(struct forward *f)
 {
     struct stream *s = f->s;

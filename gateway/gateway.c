@@ -1,6 +1,7 @@
 /*
- * The gateway process: makes pools, router, writers, workers and the acceptor, starts them, waits for orders, and
- * stops them in reverse.  The main thread is the acceptor's; orders and the spawner's news come through its loop.
+ * The gateway process: makes pools, router, writers, workers and the acceptor, starts them,
+ * waits for orders, and stops them in reverse.  The main thread is the acceptor's; orders and
+ * the spawner's news come through its loop.
  */
 #include "gateway.h"
 

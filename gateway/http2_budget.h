@@ -38,8 +38,8 @@ bool h2_scan_next(struct h2_scan *scan, struct slice *in, struct h2_frame_head *
 
 /* ---- counters ---- */
 
-/* Events in the last window_ms, as two adjacent buckets of that width: the older one counts with
- * the share of it that still lies inside. */
+/* Events in the last window_ms, as two adjacent buckets of that width: the older one counts
+ * with the share of it that still lies inside. */
 struct h2_rate {
     uint64_t start_ms; /* of now; 0: nothing counted yet */
     uint32_t now, before;

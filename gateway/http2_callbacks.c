@@ -296,8 +296,8 @@ static int on_frame_send(nghttp2_session *session, const nghttp2_frame *frame, v
     return 0;
 }
 
-/* A response's head that could not be sent: too long for SEND_BLOCK_MAX.  The library leaves the
- * stream as it is, so it would hang. */
+/* A response's head that could not be sent: too long for SEND_BLOCK_MAX.  The library leaves
+ * the stream as it is, so it would hang. */
 static int on_frame_not_send(nghttp2_session *session, const nghttp2_frame *frame, int rv,
                              void *user)
 {

@@ -2,10 +2,10 @@
  * Requests that were answered before they had come in whole.
  *
  * RFC 9113 8.1 lets a server send RST_STREAM(NO_ERROR) behind such an answer, and says that no
- * client may drop the answer for it.  curl 7.88 does, when both arrive together; httpx waits for
- * ever to send the rest.  So the rest is taken and dropped for a while, as HTTP/1.1 servers do
- * before they close (RFC 9112 9.6), and only who goes on for long, or says nothing more and does
- * not end, gets the reset.
+ * client may drop the answer for it.  curl 7.88 does, when both arrive together; httpx waits
+ * for ever to send the rest.  So the rest is taken and dropped for a while, as HTTP/1.1 servers
+ * do before they close (RFC 9112 9.6), and only who goes on for long, or says nothing more and
+ * does not end, gets the reset.
  */
 #include "http2_session.h"
 

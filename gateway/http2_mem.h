@@ -5,8 +5,8 @@
  * which an ordinary response's head fills some hundred bytes; a hash table of 4 KiB; two rings
  * of 1 KiB, written from the end, of which a few slots are ever used.  On the heap they come to
  * lie where something large was before, the buffers of a TLS handshake for one, so that all of
- * it is resident: 33 KiB a connection with TLS were measured.  Here four of them get fresh pages
- * and lie so that what is written falls into two:
+ * it is resident: 33 KiB a connection with TLS were measured.  Here four of them get fresh
+ * pages and lie so that what is written falls into two:
  *
  *     0        3280      4304        7232              11328      12288            28672
  *     |        [ring     [session]   [streams]         [frame being sent ..........]

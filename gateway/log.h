@@ -8,9 +8,9 @@
  *              "curl/7.88.1" 0.001234
  *              status 499: the client left before there was one
  * Escaping     no client and no application writes a line of its own: in the access log all but
- *              printable ASCII, and '"' and '\', is \xHH; in the error log control bytes and what
- *              is not UTF-8.  An error line has at most 4096 bytes and ends in " [cut]" if it had
- *              more
+ *              printable ASCII, and '"' and '\', is \xHH; in the error log control bytes and
+ *              what is not UTF-8.  An error line has at most 4096 bytes and ends in " [cut]" if
+ *              it had more
  * Errors       a log that cannot be written loses lines; the server goes on
  * Threads      log_open: init; log_line and log_access: any
  */

@@ -215,7 +215,8 @@ static void loop_run_messages(struct loop *l)
 
 static void loop_run_tasks(struct loop *l)
 {
-    /* Tasks deferred by these tasks wait for the next turn, so that no connection gets two goes in one. */
+    /* Tasks deferred by these tasks wait for the next turn, so that no connection gets two
+     * goes in one. */
     l->running = l->tasks;
     l->tasks = NULL;
     l->tasks_end = &l->tasks;

@@ -29,8 +29,9 @@ static int fail(const char *what, const char *why)
 
 /* ---- steps ---- */
 
-/* Root gives itself up to `user`, or to www-data or nobody; others stay who they are.  From here
- * on the configuration names the user, so that pools without one of their own get the same. */
+/* Root gives itself up to `user`, or to www-data or nobody; others stay who they are.  From
+ * here on the configuration names the user, so that pools without one of their own get the
+ * same. */
 static int open_user(struct master *m)
 {
     struct conf_gateway *g = &m->conf->gateway;

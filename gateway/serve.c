@@ -163,8 +163,8 @@ static int make_text(const struct serve *s, const char *dir, const char *user, s
     return rc;
 }
 
-/* The INI knows no port 0: addresses that collide with nothing stand there instead, and what was
- * asked for is put in their place once it was read. */
+/* The INI knows no port 0: addresses that collide with nothing stand there instead, and what
+ * was asked for is put in their place once it was read. */
 static void make_address(char *out, size_t cap, unsigned port, const char *stand_in)
 {
     if (port)

@@ -3,9 +3,10 @@
  *
  * Shape    a queue of bytes:  front (memory) | file | tail (memory, on its way into the file)
  * Units    bytes
- * Result   errors are kept in the spool (spool_err) and reported by its callback: GW_ESPOOL_LIMIT, GW_ESPOOL_DISK,
- *          GW_ENO_MEMORY
- * Threads  the loop it was made on; file work runs as jobs of the writer threads (DESIGN rule 5)
+ * Result   errors are kept in the spool (spool_err) and reported by its callback:
+ *          GW_ESPOOL_LIMIT, GW_ESPOOL_DISK, GW_ENO_MEMORY
+ * Threads  the loop it was made on; file work runs as jobs of the writer threads (THREADS.md,
+ *          rule 5)
  * Memory   at most memory + 256 KiB are held, when the caller heeds spool_congested()
  */
 #ifndef GATEWAY_SPOOL_H
@@ -26,11 +27,12 @@ struct spool_budget {
     atomic_uint_least64_t used; /* a  relaxed: a gauge */
 };
 
-/* A job ended: there may be more to take, or room, or an error.  Never from inside a spool_ call. */
+/* A job ended: there may be more to take, or room, or an error.  Never from inside a spool_
+ * call. */
 typedef void spool_fn(void *arg);
 
-/* soft: at the limit (spool_limit, full disk) it stays congested instead of failing, for data whose source can be
- * made to wait.  NULL: memory is out. */
+/* soft: at the limit (spool_limit, full disk) it stays congested instead of failing, for
+ * data whose source can be made to wait.  NULL: memory is out. */
 struct spool *spool_new(struct spool_budget *b, struct writers *writers, struct loop *loop,
                         bool soft, spool_fn *fn, void *arg);
 void spool_free(struct spool *sp); /* fn is not called any more */
@@ -41,7 +43,8 @@ int spool_append(struct spool *sp, const void *p, size_t n);
 /* The same, taking all of from. */
 int spool_append_chain(struct spool *sp, struct chain *from);
 
-/* Move up to max bytes that are in memory to the end of to; starts to read more from the file.  How many. */
+/* Move up to max bytes that are in memory to the end of to; starts to read more from the
+ * file.  How many. */
 size_t spool_take(struct spool *sp, struct chain *to, size_t max);
 
 uint64_t spool_len(const struct spool *sp); /* bytes in it, wherever */

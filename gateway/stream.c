@@ -80,8 +80,8 @@ void stream_set_target(struct stream *s, struct slice target)
 
 /* ---- the answer ---- */
 
-/* Fields that belong to one connection (RFC 9110 7.6.1), to the gateway (RFC 3875 6.3.3), or to the
- * protocol's own framing. */
+/* Fields that belong to one connection (RFC 9110 7.6.1), to the gateway (RFC 3875 6.3.3), or
+ * to the protocol's own framing. */
 static bool field_is_hop_by_hop(struct slice name)
 {
     static const struct slice names[] = {
@@ -96,7 +96,8 @@ static bool field_is_hop_by_hop(struct slice name)
     return false;
 }
 
-/* A response field that could forge another, or that HTTP/2 would refuse (RFC 9110 5.5, 5.6.2). */
+/* A response field that could forge another, or that HTTP/2 would refuse (RFC 9110 5.5,
+ * 5.6.2). */
 static bool field_is_sound(const struct field *f)
 {
     if (f->name.n == 0)
@@ -127,7 +128,8 @@ static int fields_clean(struct arena *a, struct response *r)
     return 0;
 }
 
-/* Give up: nobody hears of s any more but the protocol, which ends it.  A handler is told by closed(). */
+/* Give up: nobody hears of s any more but the protocol, which ends it.  A handler is told by
+ * closed(). */
 static void stream_abort(struct stream *s, int err)
 {
     const struct handler *h = s->handler;

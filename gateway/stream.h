@@ -6,12 +6,14 @@
  * struct request, call the three stream_on_ functions, and implement struct proto (conn.h).
  *
  * Life     the protocol makes a stream (stream_new), fills s->req and calls stream_on_head().
- * The router picks a struct handler, which answers with stream_send_head(), stream_send_body()
- * ..., stream_finish(), or gives up with stream_error().  The protocol calls stream_on_close()
- * exactly once, whatever the end; the handler then drops every reference it holds and the
- * stream is freed. Threads  worker only, except the fields of struct stream_out, which are
- * under the connection's lock Memory   everything of a request (fields, paths, handler state)
- * lives in s->arena and dies with the stream
+ *          The router picks a struct handler, which answers with stream_send_head(),
+ *          stream_send_body() ..., stream_finish(), or gives up with stream_error().  The
+ *          protocol calls stream_on_close() exactly once, whatever the end; the handler then
+ *          drops every reference it holds and the stream is freed
+ * Threads  worker only, except the fields of struct stream_out, which are under the
+ *          connection's lock
+ * Memory   everything of a request (fields, paths, handler state) lives in s->arena and dies
+ *          with the stream
  */
 #ifndef GATEWAY_STREAM_H
 #define GATEWAY_STREAM_H
@@ -152,8 +154,8 @@ int stream_send_interim(struct stream *s, int status, const struct field *fields
  * RST_STREAM, h1: close). The handler is detached first: its closed() is not called any more;
  * it has to have dropped its own things. */
 void stream_error(struct stream *s, int err);
-/* The same from outside the handler: its closed() is called first.  Also ends a stream that was finished and whose
- * client does not take what waits. */
+/* The same from outside the handler: its closed() is called first.  Also ends a stream that
+ * was finished and whose client does not take what waits. */
 void stream_give_up(struct stream *s, int err);
 /* An error page with further fields (WWW-Authenticate, Retry-After, Allow, Location). */
 void stream_error_fields(struct stream *s, int err, const struct field *fields,

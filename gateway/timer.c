@@ -83,7 +83,8 @@ void wheel_run(struct wheel *w, struct loop *l, uint64_t now_ms)
 {
     uint64_t until = now_ms / WHEEL_TICK_MS;
 
-    /* After a long sleep one round looks at every bucket; more would look at the same ones again. */
+    /* After a long sleep one round looks at every bucket; more would look at the same ones
+     * again. */
     if (until >= w->tick + WHEEL_BUCKETS)
         w->tick = until - WHEEL_BUCKETS + 1;
     while (w->tick <= until) {

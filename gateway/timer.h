@@ -1,9 +1,10 @@
 /*
  * gateway/timer.h - a wheel of one-shot timers, lazy in both directions.
  *
- * Shape    512 buckets of 16 ms.  A timer further away than the wheel reaches sits in its last bucket and is put in again
- *          when that comes round; one whose deadline moved later is only noted and put in again when its old bucket comes
- *          round.  So setting a timer for every read costs two stores.
+ * Shape    512 buckets of 16 ms.  A timer further away than the wheel reaches sits in its last
+ *          bucket and is put in again when that comes round; one whose deadline moved later is
+ *          only noted and put in again when its old bucket comes round.  So setting a timer for
+ *          every read costs two stores.
  * Units    milliseconds, monotonic
  * Threads  one loop
  * Memory   timers are embedded by their owners; the wheel holds no memory of its own
@@ -44,7 +45,8 @@ static inline bool timer_armed(const struct timer *t)
 /* Milliseconds until the wheel has to be run again, -1: no timer is armed. */
 int wheel_wait_ms(const struct wheel *w, uint64_t now_ms);
 
-/* Run all that is due.  A timer is disarmed before its fn is called, which may set it again or free its owner. */
+/* Run all that is due.  A timer is disarmed before its fn is called, which may set it again
+ * or free its owner. */
 void wheel_run(struct wheel *w, struct loop *l, uint64_t now_ms);
 
 #endif

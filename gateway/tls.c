@@ -205,8 +205,8 @@ static enum tls_result read_some(struct tls *t, struct buf *plain, bool *ret_mor
     }
     ERR_clear_error();
     int rc = SSL_read_ex(t->ssl, at, RECORD_MAX, &n);
-    /* Asking an empty BIO again would cost as much as a small record (read_ahead is off: nothing
-     * is left inside but what SSL_pending tells). */
+    /* Asking an empty BIO again would cost as much as a small record (read_ahead is off:
+     * nothing is left inside but what SSL_pending tells). */
     *ret_more = rc == 1 && (t->in_len > 0 || SSL_pending(t->ssl) > 0);
     if (rc == 1)
         buf_commit(plain, n);

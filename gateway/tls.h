@@ -3,7 +3,8 @@
  * socket.
  *
  * Threads  tls_config_*: master, before threads.  tls_*: under the connection's lock (any lease
- * holder) Memory   struct tls belongs to its connection
+ *          holder)
+ * Memory   struct tls belongs to its connection
  */
 #ifndef GATEWAY_TLS_H
 #define GATEWAY_TLS_H

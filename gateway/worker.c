@@ -7,7 +7,8 @@
 
 enum { ACCESS_FLUSH_MS = 200 };
 
-/* A connection on its way from the acceptor: an entry of the worker's queue, which is its loop's message list. */
+/* A connection on its way from the acceptor: an entry of the worker's queue, which is its
+ * loop's message list. */
 struct worker_item {
     struct loop_msg msg;
     struct conn_accepted accepted;

@@ -51,7 +51,8 @@ int worker_start(struct worker *w); /* its thread; 0 or errno */
 void worker_join(struct worker *w);
 void worker_fini(struct worker *w);
 
-/* Any thread: take over an accepted socket (copied; its descriptor is the worker's from now on). */
+/* Any thread: take over an accepted socket (copied; its descriptor is the worker's from now
+ * on). */
 int worker_give(struct worker *w, const struct conn_accepted *a, const uint8_t *first,
                 size_t n);
 /* Any thread: let connections finish; or cut them off and end the loop. */

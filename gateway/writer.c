@@ -1,13 +1,14 @@
 /*
  * Leases and the threads they are given to.
  *
- * Wake-ups: a thread parks only after it saw, under the connection's lock, nothing to send; it then gives the
- * lease back to the worker.  So whoever adds output afterwards is the worker, at the end of whose turn
- * writer_submit() finds lease WORKER and sends or gives it out again.  A lease is given to one thread by handing it over
- * in that thread's own slot, so a wake-up is for exactly one connection and cannot be lost.
+ * Wake-ups: a thread parks only after it saw, under the connection's lock, nothing to send; it
+ * then gives the lease back to the worker.  So whoever adds output afterwards is the worker, at
+ * the end of whose turn writer_submit() finds lease WORKER and sends or gives it out again.  A
+ * lease is given to one thread by handing it over in that thread's own slot, so a wake-up is
+ * for exactly one connection and cannot be lost.
  *
- * Threads are made when needed, up to max, the one that parked last is woken first, and one that was
- * not needed for two seconds ends: an idle gateway has none.
+ * Threads are made when needed, up to max, the one that parked last is woken first, and one
+ * that was not needed for two seconds ends: an idle gateway has none.
  */
 #include "writer.h"
 
@@ -92,8 +93,8 @@ static bool note_due_locked(struct conn *c)
     return due;
 }
 
-/* Wait for the socket.  What was sent so far made room or ended streams: the worker hears of it before, so
- * that the next bytes are there when the socket takes them. */
+/* Wait for the socket.  What was sent so far made room or ended streams: the worker hears of
+ * it before, so that the next bytes are there when the socket takes them. */
 static bool writer_wait(struct conn *c)
 {
     struct pollfd p = {.fd = c->src.fd, .events = POLLOUT};
@@ -114,8 +115,9 @@ static bool jobs_wait(struct writers *w)
     return wait;
 }
 
-/* Send until drained, stalled or broken, then give the lease up.  A connection that takes whatever it is given
- * stops after a batch if jobs wait: with a thread for each such download nobody would ever do them. */
+/* Send until drained, stalled or broken, then give the lease up.  A connection that takes
+ * whatever it is given stops after a batch if jobs wait: with a thread for each such download
+ * nobody would ever do them. */
 static void writer_serve(struct writer_thread *t, struct conn *c)
 {
     for (;;) {
@@ -272,7 +274,8 @@ static bool writer_start(struct writers *w, struct conn *c, struct job *job)
     return rc == 0;
 }
 
-/* Hand c or job to a parked thread, or job to those that work, who look for it under this lock before they park. */
+/* Hand c or job to a parked thread, or job to those that work, who look for it under this
+ * lock before they park. */
 static bool give_locked(struct writers *w, struct conn *c, struct job *job) REQUIRES(w->mu)
 {
     struct writer_thread *t = w->idle;
@@ -291,7 +294,8 @@ static bool give_locked(struct writers *w, struct conn *c, struct job *job) REQU
     return true;
 }
 
-/* A thread could not be started.  If there is none at all, what others queued for it meanwhile is done here. */
+/* A thread could not be started.  If there is none at all, what others queued for it
+ * meanwhile is done here. */
 static bool writer_start_failed(struct writers *w, struct conn *c, struct job *job)
 {
     struct job *left;
@@ -309,7 +313,8 @@ static bool writer_start_failed(struct writers *w, struct conn *c, struct job *j
     return given;
 }
 
-/* Hand c or job to a thread.  false: all are busy and there may be no more; a job then has no thread at all. */
+/* Hand c or job to a thread.  false: all are busy and there may be no more; a job then has
+ * no thread at all. */
 static bool writers_give(struct writers *w, struct conn *c, struct job *job)
 {
     lock_take(&w->mu);
@@ -339,7 +344,8 @@ static void lease_set(struct conn *c, enum conn_lease lease)
     lock_drop(&c->mu);
 }
 
-/* More waits than the worker sends itself: give the lease to a thread, or watch for EPOLLOUT. */
+/* More waits than the worker sends itself: give the lease to a thread, or watch for
+ * EPOLLOUT. */
 static void lease_out(struct conn *c)
 {
     lease_set(c, LEASE_WRITER);
@@ -364,8 +370,8 @@ void writer_submit(struct conn *c)
         lease_out(c);
         return;
     }
-    /* What the socket takes at once costs less here than a thread's wake-up, as long as it is not
-     * so much that other connections wait for it. */
+    /* What the socket takes at once costs less here than a thread's wake-up, as long as it
+     * is not so much that other connections wait for it. */
     enum sent sent = conn_send(c, &w->send);
     if (sent == SENT_BATCH)
         sent = conn_send(c, &w->send);
