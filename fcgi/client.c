@@ -1,8 +1,9 @@
 /*
- * A request's life: its slot, its head and STDIN, its end.  What goes over the connection is client_conn.c's.
+ * A request's life: its slot, its head and STDIN, its end.  What goes over the connection is
+ * client_conn.c's.
  *
- * A request that failed or ended is reported last, after its slot was given back, and is freed with that: what runs after
- * fcgi_request_fail() or fcgi_request_ended() must not touch it.
+ * A request that failed or ended is reported last, after its slot was given back, and is freed
+ * with that: what runs after fcgi_request_fail() or fcgi_request_ended() must not touch it.
  */
 #include "client.h"
 
@@ -17,7 +18,8 @@ enum {
     STDIN_RECORD =
         32 * 1024, /* a chunk of 64 KiB gives two records, not a large one and one of a byte */
     STDIN_REUSE =
-        8 * 1024, /* libfcgi closes a kept connection after more unread STDIN than this */
+        4 * 1024, /* libfcgi closes a kept connection after more unread STDIN than its 8
+                               KiB, records included */
 };
 
 /* ---- grants ---- */
@@ -247,7 +249,7 @@ void fcgi_request_stdin_end(struct fcgi_request *r)
     if (fc->send_broken || buf_append(&fc->out, header, sizeof(header)) < 0)
         return;
     if (atomic_load_explicit(&fc->state, memory_order_relaxed) == FC_ACTIVE)
-        fcgi_conn_flush(fc);
+        fcgi_conn_said_all(fc);
 }
 
 static void conn_set_reading(struct fcgi_request *r, bool on)
@@ -261,7 +263,7 @@ static void conn_set_reading(struct fcgi_request *r, bool on)
         atomic_load_explicit(&fc->state, memory_order_relaxed) != FC_ACTIVE)
         return;
     fc->moved_ms = loop_now_ms(r->loop);
-    fcgi_conn_watch(fc, (on ? EPOLLIN : 0) | (buf_len(&fc->out) ? EPOLLOUT : 0));
+    fcgi_conn_rewatch(fc);
 }
 
 void fcgi_request_pause(struct fcgi_request *r)

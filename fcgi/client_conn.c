@@ -1,5 +1,6 @@
 /*
- * Bytes on FastCGI connections: connecting, sending, reading, times.  What they mean for a request is client.c's.
+ * Bytes on FastCGI connections: connecting, sending, reading, times.  What they mean for a
+ * request is client.c's.
  */
 #include <errno.h>
 #include <fastcgi.h>
@@ -35,6 +36,14 @@ void fcgi_conn_watch(struct fcgi_conn *fc, uint32_t events)
     fc->events = events;
 }
 
+void fcgi_conn_rewatch(struct fcgi_conn *fc)
+{
+    const struct fcgi_request *r = fc->request;
+    bool waits = buf_len(&fc->out) || r->stdin_blocked;
+
+    fcgi_conn_watch(fc, (r->paused ? 0 : EPOLLIN) | (waits ? EPOLLOUT : 0));
+}
+
 void fcgi_conn_drop(struct fcgi_conn *fc)
 {
     struct loop *l = atomic_load_explicit(&fc->owner, memory_order_relaxed);
@@ -64,7 +73,8 @@ void fcgi_conn_flush(struct fcgi_conn *fc)
         if (n < 0 && errno == EAGAIN)
             break;
         if (n < 0) {
-            /* It may have answered before it closed (an upload it does not want): read that first. */
+            /* It may have answered before it closed (an upload it does not want): read that
+             * first. */
             buf_clear(&fc->out);
             fc->send_broken = true;
             break;
@@ -72,12 +82,12 @@ void fcgi_conn_flush(struct fcgi_conn *fc)
         buf_drop(&fc->out, (size_t)n);
         fc->moved_ms = loop_now_ms(r->loop);
     }
-    bool waits = buf_len(&fc->out) || r->stdin_blocked;
-    fcgi_conn_watch(fc, (r->paused ? 0 : EPOLLIN) | (waits ? EPOLLOUT : 0));
+    fcgi_conn_rewatch(fc);
 }
 
-/* The socket takes bytes: send, and ask for more.  Only from here, so that a server that takes everything does not
- * have the caller call itself for each piece of a body.  false: the request is over. */
+/* The socket takes bytes: send, and ask for more.  Only from here, so that a server that
+ * takes everything does not have the caller call itself for each piece of a body.  false: the
+ * request is over. */
 static bool conn_writable(struct fcgi_conn *fc)
 {
     struct fcgi_request *r = fc->request;
@@ -147,7 +157,8 @@ static void conn_try(struct fcgi_conn *fc)
         conn_failed(fc, GW_EBACKEND_CONNECT);
 }
 
-/* Is a kept connection still open?  A request that must not be sent twice asks (DESIGN: libfcgi as it is). */
+/* Is a kept connection still open?  A request that must not be sent twice asks: applications
+ * close kept connections when they like. */
 static bool conn_still_open(const struct fcgi_conn *fc)
 {
     char byte;
@@ -246,8 +257,8 @@ static void conn_read(struct fcgi_conn *fc)
     struct fcgi_request *r = fc->request;
     uint8_t *scratch = loop_scratch(r->loop);
 
-    /* Once an event: what was read is sent at the end of the turn, so a response flows through without piling up;
-     * epoll says again what is left. */
+    /* Once an event: what was read is sent at the end of the turn, so a response flows
+     * through without piling up; epoll says again what is left. */
     ssize_t n = recv(fc->src.fd, scratch, LOOP_SCRATCH, MSG_DONTWAIT);
     if (n < 0 && (errno == EAGAIN || errno == EINTR))
         return;
@@ -264,7 +275,8 @@ static void conn_read(struct fcgi_conn *fc)
     conn_parse(fc, scratch, (size_t)n);
 }
 
-/* A connection nobody uses became readable: the application closed it, or sent what nobody asked for. */
+/* A connection nobody uses became readable: the application closed it, or sent what nobody
+ * asked for. */
 static void conn_idle_event(struct loop *l, struct fcgi_conn *fc)
 {
     unsigned worker = fc->worker;
@@ -283,7 +295,7 @@ void fcgi_conn_event(struct loop *l, struct loop_source *src, uint32_t events)
     /* Acquire: pairs with the release of who took it over. */
     if (atomic_load_explicit(&fc->owner, memory_order_acquire) != l)
         return;
-    switch (atomic_load_explicit(&fc->state, memory_order_relaxed)) {
+    switch (atomic_load_explicit(&fc->state, memory_order_acquire)) { /* pool.c, grant_locked */
     case FC_IDLE:
         conn_idle_event(l, fc);
         return;
@@ -299,7 +311,8 @@ void fcgi_conn_event(struct loop *l, struct loop_source *src, uint32_t events)
         }
         return;
     case FC_ACTIVE:
-        /* Granted to this loop but not begun: what it says now is looked at when the request is sent. */
+        /* Granted to this loop but not begun: what it says now is looked at when the request
+         * is sent. */
         if (!fc->request || fc->request->phase != PHASE_RUNNING)
             return;
         if (events & EPOLLOUT && !conn_writable(fc))
@@ -345,6 +358,22 @@ static int conn_check_times(struct fcgi_conn *fc, uint64_t now, uint64_t *next)
     return 0;
 }
 
+/* Fresh, all of the request said, no byte back: a thread that an idle connection pins may be
+ * what it waits for. */
+static bool conn_may_be_stuck(const struct fcgi_conn *fc)
+{
+    const struct fcgi_request *r = fc->request;
+
+    return !fc->reused && !fc->any_input && !r->stuck && !r->stdin_open;
+}
+
+void fcgi_conn_said_all(struct fcgi_conn *fc)
+{
+    fcgi_conn_flush(fc);
+    if (conn_may_be_stuck(fc))
+        timer_set(fc->request->loop, &fc->timer, STUCK_MS);
+}
+
 void fcgi_conn_timer(struct loop *l, struct timer *t)
 {
     struct fcgi_conn *fc =
@@ -367,8 +396,11 @@ void fcgi_conn_timer(struct loop *l, struct timer *t)
         conn_try(fc);
         return;
     }
-    if (!connecting && !fc->reused && !fc->any_input && !r->stuck && !r->stdin_open &&
-        now >= fc->moved_ms + STUCK_MS)
-        pool_mark_stuck(r->pool, r, true);
+    if (!connecting && conn_may_be_stuck(fc)) {
+        if (now >= fc->moved_ms + STUCK_MS)
+            pool_mark_stuck(r->pool, r, true);
+        else if (fc->moved_ms + STUCK_MS < next)
+            next = fc->moved_ms + STUCK_MS;
+    }
     timer_set(l, t, next - now);
 }

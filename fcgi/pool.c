@@ -226,7 +226,8 @@ static struct fcgi_conn *steal_locked(struct pool *p, struct loop *loop) REQUIRE
             continue;
         idle_remove_locked(p, fc);
         fc->stolen_from = atomic_load_explicit(&fc->owner, memory_order_relaxed);
-        /* Release: the old owner's last stores to fc are seen through mu; its stale events see the new owner. */
+        /* Release: the old owner's last stores to fc are seen through mu; its stale events
+         * see the new owner. */
         atomic_store_explicit(&fc->owner, loop, memory_order_release);
         return fc;
     }
@@ -256,7 +257,9 @@ static void grant_locked(struct pool *p, struct fcgi_request *r, struct fcgi_con
     r->conn = fc;
     fc->request = r;
     r->state = REQ_GRANTED;
-    atomic_store_explicit(&fc->state, FC_ACTIVE, memory_order_relaxed);
+    /* Release: a worker that meets its idle connection granted by another looks at
+     * fc->request. */
+    atomic_store_explicit(&fc->state, FC_ACTIVE, memory_order_release);
     fc->server->n_in_flight++;
     p->n_in_flight++;
     p->waiters[r->worker].n_in_flight++;
@@ -368,8 +371,8 @@ bool pool_leave(struct pool *p, struct fcgi_request *r, enum pool_leaving why)
     return waiting;
 }
 
-/* Grant next the slot that was just freed, with fc if it is to be kept (taken from loop's epoll by the caller
- * when next is another worker's). */
+/* Grant next the slot that was just freed, with fc if it is to be kept (taken from loop's
+ * epoll by the caller when next is another worker's). */
 static void pass_on_locked(struct pool *p, struct fcgi_request *next, struct fcgi_conn *fc)
     REQUIRES(p->mu)
 {
@@ -385,7 +388,8 @@ static void post_grant(struct fcgi_request *next)
     loop_post(next->loop, &next->msg);
 }
 
-/* The freed connection fc (NULL: it was closed and its struct is free) serves next, or another one is picked for it. */
+/* The freed connection fc (NULL: it was closed and its struct is free) serves next, or
+ * another one is picked for it. */
 static struct fcgi_request *serve_next_locked(struct pool *p, unsigned worker,
                                               struct fcgi_conn *fc, bool *ret_kept)
     REQUIRES(p->mu)
@@ -428,7 +432,8 @@ struct fcgi_request *pool_release(struct pool *p, struct fcgi_request *r, bool k
         if (!kept && p->n_idle < p->keepalive && !sv->n_stuck && !sv->down) {
             idle_add_locked(p, fc, r->worker);
             kept = true;
-            /* Its server's share is taken by an idle connection now: a waiter of another worker takes it over. */
+            /* Its server's share is taken by an idle connection now: a waiter of another
+             * worker takes it over. */
             if (!next)
                 next = serve_next_locked(p, r->worker, NULL, &(bool){false});
         } else if (!kept) {
@@ -509,7 +514,8 @@ void pool_mark_stuck(struct pool *p, struct fcgi_request *r, bool stuck)
         r->stuck = stuck;
         sv->n_stuck += stuck ? 1 : -1u;
     }
-    /* Their owners see the end of file and close them; a descriptor is closed by its owner only. */
+    /* Their owners see the end of file and close them; a descriptor is closed by its owner
+     * only. */
     for (unsigned w = 0; stuck && w < p->n_workers; w++) {
         for (struct fcgi_conn *fc = p->idle[w]; fc; fc = fc->next) {
             if (fc->server == sv)

@@ -1,15 +1,18 @@
 /*
- * fcgi/pool.h - a pool: its servers, its slots, who waits for one, and which connections are idle.
+ * fcgi/pool.h - a pool: its servers, its slots, who waits for one, and which connections are
+ * idle.
  *
- * Shape    a server is an address (connect) or one process (spawn, cgi) with a socket of its own.  A slot is the right to have
- *          one request in flight; a pool has max_requests, a server its share.  Connections, in flight and idle together, never
- *          outnumber a server's slots, over all workers: an idle one pins a thread of a libfcgi application or a child
- *          of php-fpm, so counting per worker would hang them.
- * Queue    a waiter is WAITING, GRANTED or GONE under the pool's lock; each worker's waiters are in order.  A freed slot goes to
- *          the oldest waiter of the worker that freed it (no wake-up), but every eighth, and every one that worker does not
- *          want, to the oldest of all
+ * Shape    a server is an address (connect) or one process (spawn, cgi) with a socket of its
+ *          own.  A slot is the right to have one request in flight; a pool has max_requests, a
+ *          server its share.  Connections, in flight and idle together, never outnumber a
+ *          server's slots, over all workers: an idle one pins a thread of a libfcgi
+ *          application or a child of php-fpm, so counting per worker would hang them.
+ * Queue    a waiter is WAITING, GRANTED or GONE under the pool's lock; each worker's waiters
+ *          are in order.  A freed slot goes to the oldest waiter of the worker that freed it
+ *          (no wake-up), but every eighth, and every one that worker does not want, to the
+ *          oldest of all
  * Threads  any worker; everything is under pool->mu, a leaf but for loop_post
- * Source   DESIGN rules 6 and 7
+ * Source   THREADS.md, rules 6 and 7
  */
 #ifndef FCGI_POOL_H
 #define FCGI_POOL_H
@@ -23,8 +26,8 @@ struct fcgi_conn;
 struct fcgi_request;
 struct pool;
 
-/* Addresses are resolved here (connect; names by getaddrinfo, once).  worker_index(loop) tells a worker's loop's number, below n_workers.  NULL
- * with a line on errors_to. */
+/* Addresses are resolved here (connect; names by getaddrinfo, once).  worker_index(loop)
+ * tells a worker's loop's number, below n_workers.  NULL with a line on errors_to. */
 struct pool *pool_new(const struct conf *conf, unsigned index, unsigned n_workers,
                       FILE *errors_to);
 void pool_free(struct pool *p); /* all workers have ended */
@@ -40,7 +43,8 @@ struct pool_stats {
 };
 void pool_stats(struct pool *p, struct pool_stats *ret);
 
-/* Seconds a client should wait before it tries again (Retry-After), 1..60: how long the queue takes now. */
+/* Seconds a client should wait before it tries again (Retry-After), 1..60: how long the
+ * queue takes now. */
 unsigned pool_retry_after(struct pool *p);
 
 #endif

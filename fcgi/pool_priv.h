@@ -1,6 +1,6 @@
 /*
- * fcgi/pool_priv.h - what pool.c (slots, queue, idle lists), client.c (requests) and client_conn.c (bytes on connections)
- * share.
+ * fcgi/pool_priv.h - what pool.c (slots, queue, idle lists), client.c (requests) and
+ * client_conn.c (bytes on connections) share.
  *
  * Field keys:  I set when made   m under pool->mu   o the owner loop, while it owns   a atomic
  */
@@ -26,8 +26,8 @@ enum fcgi_conn_state {
     FC_IDLE,       /* kept; on an idle list */
 };
 
-/* A connection to a server.  The struct is never freed before its pool: a worker may hold a stale event for
- * one that another worker took over. */
+/* A connection to a server.  The struct is never freed before its pool: a worker may hold a
+ * stale event for one that another worker took over. */
 struct fcgi_conn {
     struct loop_source src;
     struct pool *pool;            /* I */
@@ -134,33 +134,37 @@ struct pool {
 
 /* ---- pool.c for client.c ---- */
 
-/* Take a slot or queue up.  1: r->conn is set (kept, or fd -1 to be connected), state GRANTED; 0: WAITING;
- * < 0: refused. */
+/* Take a slot or queue up.  1: r->conn is set (kept, or fd -1 to be connected), state
+ * GRANTED; 0: WAITING; < 0: refused. */
 int pool_ask(struct pool *p, struct fcgi_request *r);
 
-/* r leaves the queue.  false: it was granted meanwhile, and the grant is on its way: a client that is gone makes it GONE, to
- * be passed on; one that only waited too long uses it. */
+/* r leaves the queue.  false: it was granted meanwhile, and the grant is on its way: a
+ * client that is gone makes it GONE, to be passed on; one that only waited too long uses it. */
 enum pool_leaving { POOL_CLIENT_GONE, POOL_TIMED_OUT };
 bool pool_leave(struct pool *p, struct fcgi_request *r, enum pool_leaving why);
 
-/* r's slot comes back.  keep: its connection may be used again; *ret_close says that the pool has no use for it, then the caller
- * closes it and calls pool_conn_closed.  Without keep its descriptor has been closed before.  Returns a waiter of the same
- * worker that now has a grant, or NULL (another worker's got its as a message). */
+/* r's slot comes back.  keep: its connection may be used again; *ret_close says that the
+ * pool has no use for it, then the caller closes it and calls pool_conn_closed.  Without keep
+ * its descriptor has been closed before.  Returns a waiter of the same worker that now has a
+ * grant, or NULL (another worker's got its as a message). */
 struct fcgi_request *pool_release(struct pool *p, struct fcgi_request *r, bool keep,
                                   bool *ret_close);
 
-/* fc's descriptor was closed: its struct is free, and its server has room.  Returns as pool_release. */
+/* fc's descriptor was closed: its struct is free, and its server has room.  Returns as
+ * pool_release. */
 struct fcgi_request *pool_conn_closed(struct pool *p, struct fcgi_conn *fc, unsigned worker);
 void pool_conn_free_locked(struct pool *p, struct fcgi_conn *fc);
 
-/* Take an idle connection of loop off its list, to close it.  false: it is not idle, or not loop's any more. */
+/* Take an idle connection of loop off its list, to close it.  false: it is not idle, or not
+ * loop's any more. */
 bool pool_take_idle(struct pool *p, struct fcgi_conn *fc, struct loop *loop);
 
 /* connect() worked or failed: after a failure other servers are taken first for a while. */
 void pool_connected(struct pool *p, struct fcgi_server *sv, bool ok, uint64_t now_ms);
 
-/* r's fresh connection had no byte for 50 ms: idle connections of its server may pin the thread or child
- * that should accept it, so they are closed and none is kept until r had an answer (DESIGN rule 6). */
+/* r's fresh connection had no byte for 50 ms: idle connections of its server may pin the
+ * thread or child that should accept it, so they are closed and none is kept until r had an
+ * answer (THREADS.md, rule 6). */
 void pool_mark_stuck(struct pool *p, struct fcgi_request *r, bool stuck);
 
 /* ---- client.c for the others ---- */
@@ -182,13 +186,19 @@ void fcgi_conn_event(struct loop *l, struct loop_source *src, uint32_t events);
 void fcgi_conn_timer(struct loop *l, struct timer *t);
 void fcgi_conn_close_fd(struct fcgi_conn *fc); /* not from its epoll: the kernel does that */
 
+/* What its request waits for now: output to read, room to write. */
+void fcgi_conn_rewatch(struct fcgi_conn *fc);
 void fcgi_conn_watch(struct fcgi_conn *fc, uint32_t events);
 void fcgi_conn_drop(
     struct fcgi_conn *fc); /* close it; the struct is for fcgi_conn_give_back or pool_release */
 
-/* out holds the head of fc->request: send it, connecting first where that must be.  idempotent: a kept connection
- * need not be looked at before.  The request may be over afterwards. */
+/* out holds the head of fc->request: send it, connecting first where that must be.
+ * idempotent: a kept connection need not be looked at before.  The request may be over
+ * afterwards. */
 void fcgi_conn_start(struct fcgi_conn *fc, bool idempotent);
+
+/* The end of STDIN is in out: send it; what the server owes now is an answer. */
+void fcgi_conn_said_all(struct fcgi_conn *fc);
 
 /* Send what is in out. */
 void fcgi_conn_flush(struct fcgi_conn *fc);
