@@ -31,7 +31,7 @@ static struct {
     struct conf_pool pool_conf;
     struct conf_address addresses[N_SERVERS];
     char dir[64];
-    char paths[N_SERVERS][96];
+    char paths[N_SERVERS][192];
     int listen_fd[N_SERVERS];
     struct loop *loops[N_LOOPS]; /* two workers */
     struct pool *pool;

@@ -572,6 +572,30 @@ static void test_pause(void **state)
     caller_fini(&c);
 }
 
+/* A pause is about output: the body goes on, even if the pause begins while nothing of it waits
+ * but the caller. */
+static void test_pause_while_the_body_goes(void **state)
+{
+    static uint8_t content[FCGI_RECORD_CONTENT_MAX];
+
+    (void)state;
+    open_pool(1);
+    for (int resumes = 0; resumes < 2; resumes++) {
+        struct caller c = {.post = true};
+        size_t n, left = 300 * 1024;
+        fill(&c.stdin_, left);
+        ask(&c);
+        int fd = serve();
+        fcgi_request_pause(c.r);
+        if (resumes)
+            fcgi_request_resume(c.r);
+        for (; left; left -= n)
+            receive_record(fd, content, sizeof(content), &n);
+        hang_up(fd);
+        caller_fini(&c);
+    }
+}
+
 /* ---- abort ---- */
 
 static void test_abort_running(void **state)
@@ -822,6 +846,7 @@ int main(void)
         T(test_stdin_is_not_recursive),
         T(test_stdin_while_connecting),
         T(test_pause),
+        T(test_pause_while_the_body_goes),
         T(test_abort_running),
         T(test_abort_then_end_of_file),
         T(test_abort_timeout),

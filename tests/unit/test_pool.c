@@ -1,0 +1,846 @@
+/* fcgi/pool.h: who gets a slot, on which server, over which connection; and that all of it comes
+ * back. */
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <setjmp.h>
+#include <cmocka.h>
+
+#include <poll.h>
+
+#include "fcgi_world.h"
+
+static int setup(void **state)
+{
+    (void)state;
+    world_fcgi();
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    (void)state;
+    world_fcgi_end();
+    return 0;
+}
+
+static struct pool_stats stats(void)
+{
+    struct pool_stats s;
+
+    pool_stats(world.pool, &s);
+    return s;
+}
+
+/* c's request runs on fd: answer it. */
+static void answer(int fd, struct caller *c)
+{
+    end(fd, 0, FCGI_REQUEST_COMPLETE);
+    assert_true(comes(&c->ended));
+}
+
+/* The next request on a connection that was kept. */
+static void serve_again(int fd)
+{
+    turns(3);
+    receive_head(fd);
+    receive_empty(fd, FCGI_STDIN);
+}
+
+/* ---- the queue ---- */
+
+static void test_order_and_full(void **state)
+{
+    struct caller c[6] = {{0}};
+
+    (void)state;
+    world.pool_conf.max_requests = 2;
+    world.pool_conf.queue = 3;
+    open_pool(1);
+    for (int i = 0; i < 6; i++)
+        ask(&c[i]);
+    int a = serve_get(), b = serve_get();
+    assert_int_equal(stats().in_flight, 2);
+    assert_int_equal(stats().waiting, 3);
+    assert_true(c[5].failed);
+    assert_int_equal(c[5].err, GW_EPOOL_FULL);
+    assert_false(c[5].retry);
+    answer(a, &c[0]);
+    serve_again(a);
+    answer(a, &c[2]);
+    serve_again(a);
+    answer(b, &c[1]);
+    serve_again(b);
+    answer(b, &c[4]);
+    answer(a, &c[3]);
+    for (unsigned i = 0; i < 5; i++)
+        assert_int_equal(c[i].order, i + 1);
+    assert_int_equal(stats().n_requests, 5);
+    assert_int_equal(stats().n_queued, 3);
+    assert_int_equal(stats().n_full, 1);
+    assert_int_equal(stats().idle, 2);
+    assert_in_range(pool_retry_after(world.pool), 1, 2);
+}
+
+static void test_queue_of_none(void **state)
+{
+    struct caller a = {0}, b = {0};
+
+    (void)state;
+    world.pool_conf.max_requests = 1;
+    world.pool_conf.queue = 0;
+    open_pool(1);
+    ask(&a);
+    ask(&b);
+    assert_true(comes(&b.failed));
+    assert_int_equal(b.err, GW_EPOOL_FULL);
+    int fd = serve_get();
+    answer(fd, &a);
+}
+
+static void test_queue_timeout(void **state)
+{
+    struct caller a = {0}, b = {0}, c = {0};
+
+    (void)state;
+    world.pool_conf.max_requests = 1;
+    world.pool_conf.queue_timeout_ms = 50;
+    open_pool(1);
+    ask(&a);
+    int fd = serve_get();
+    ask(&b);
+    ask(&c);
+    uint64_t begun = clock_now_ms();
+    assert_true(comes(&b.failed));
+    assert_true(clock_now_ms() - begun >= 40);
+    assert_int_equal(b.err, GW_EPOOL_TIME);
+    assert_true(comes(&c.failed));
+    assert_int_equal(stats().waiting, 0);
+    assert_int_equal(stats().n_timed_out, 2);
+    answer(fd, &a);
+}
+
+static void test_abort_while_waiting(void **state)
+{
+    struct caller c[4] = {{0}};
+
+    (void)state;
+    world.pool_conf.max_requests = 1;
+    open_pool(1);
+    for (int i = 0; i < 4; i++)
+        ask(&c[i]);
+    int fd = serve_get();
+    caller_abort(&c[2]); /* from the middle */
+    assert_int_equal(stats().waiting, 2);
+    answer(fd, &c[0]);
+    serve_again(fd);
+    answer(fd, &c[1]);
+    serve_again(fd);
+    answer(fd, &c[3]);
+    assert_false(c[2].granted);
+}
+
+/* Refused or granted, and gone before it hears of it. */
+static void test_abort_while_the_word_is_on_its_way(void **state)
+{
+    struct caller a = {0}, b = {0}, c = {0};
+
+    (void)state;
+    world.pool_conf.max_requests = 1;
+    world.pool_conf.queue = 0;
+    open_pool(1);
+    ask(&a);
+    ask(&b);
+    caller_abort(&a);
+    caller_abort(&b);
+    turns(2);
+    assert_false(a.granted || b.failed);
+    ask(&c);
+    int fd = serve_get();
+    answer(fd, &c);
+}
+
+/* A grant to another worker's request that is gone by then goes to the next one. */
+static void test_gone_passes_its_grant_on(void **state)
+{
+    struct caller a = {.worker = 0}, b = {.worker = 1}, c = {.worker = 1}, d = {.worker = 0};
+
+    (void)state;
+    world.pool_conf.max_requests = 1;
+    open_pool(1);
+    ask(&a);
+    int fd = serve_get();
+    ask(&b);
+    ask(&c);
+    ask(&d);
+    end(fd, 0, FCGI_REQUEST_COMPLETE);
+    while (!a.ended)
+        world_turn(world.loops[0]); /* the grant is a message to the other loop now */
+    assert_false(b.granted);
+    caller_abort(&b);
+    serve_again(fd);
+    assert_false(b.granted);
+    assert_true(d.granted); /* whose worker has nothing else that would free a slot */
+    answer(fd, &d);
+    serve_again(fd);
+    answer(fd, &c);
+}
+
+/* Granted, and not begun: the slot goes back with its connection. */
+static void test_abort_when_granted(void **state)
+{
+    struct caller a = {0}, b = {.waits = true}, c = {0};
+
+    (void)state;
+    world.pool_conf.max_requests = 1;
+    open_pool(1);
+    ask(&a);
+    int fd = serve_get();
+    answer(fd, &a);
+    ask(&b);
+    assert_true(comes(&b.granted));
+    ask(&c);
+    caller_abort(&b);
+    serve_again(fd);
+    answer(fd, &c);
+}
+
+/* A worker that holds nothing gets its turn though another never runs out of requests. */
+static void test_no_worker_starves(void **state)
+{
+    enum { N = 30 };
+    struct caller busy[N], other = {.worker = 1};
+    int asked = 2;
+
+    (void)state;
+    world.pool_conf.max_requests = 1;
+    open_pool(1);
+    memset(busy, 0, sizeof(busy));
+    ask(&busy[0]);
+    int fd = serve_get();
+    ask(&busy[1]);
+    ask(&other);
+    for (int i = 0; i < N && !other.granted; i++) {
+        end(fd, 0, FCGI_REQUEST_COMPLETE);
+        turns(4);
+        if (asked < N)
+            ask(&busy[asked++]);
+        receive_head(fd);
+        receive_empty(fd, FCGI_STDIN);
+    }
+    assert_true(other.granted);
+    assert_true(other.order < 12);
+    for (int i = 0; i < asked; i++)
+        caller_fini(&busy[i]);
+    answer(fd, &other);
+}
+
+/* ---- connections ---- */
+
+static void test_taken_over(void **state)
+{
+    struct caller a = {.worker = 0}, b = {.worker = 1}, c = {.worker = 0};
+
+    (void)state;
+    world.pool_conf.max_requests = 1; /* and so one connection */
+    open_pool(1);
+    ask(&a);
+    int fd = serve_get();
+    answer(fd, &a);
+    for (int i = 0; i < 5; i++) {
+        b = (struct caller){.worker = 1};
+        c = (struct caller){.worker = 0};
+        ask(&b);
+        serve_again(fd);
+        answer(fd, &b);
+        ask(&c);
+        serve_again(fd);
+        answer(fd, &c);
+    }
+    assert_int_equal(world.n_served, 1);
+    ask(&b); /* closed in its second home: the owner sees it */
+    b = (struct caller){.r = b.r, .worker = 1};
+    serve_again(fd);
+    answer(fd, &b);
+    hang_up(fd);
+    turns(3);
+    assert_int_equal(stats().connections, 0);
+}
+
+static void test_own_connection_first(void **state)
+{
+    struct caller a = {.worker = 0}, b = {.worker = 1}, c = {.worker = 1};
+
+    (void)state;
+    world.pool_conf.max_requests = 2;
+    open_pool(1);
+    ask(&a);
+    int fa = serve_get();
+    ask(&b);
+    int fb = serve_get();
+    answer(fa, &a);
+    answer(fb, &b);
+    ask(&c);
+    serve_again(fb);
+    answer(fb, &c);
+}
+
+static void test_keepalive_limit(void **state)
+{
+    struct caller c[3] = {{0}};
+    int fd[3], open = 0;
+
+    (void)state;
+    world.pool_conf.keepalive = 1;
+    open_pool(1);
+    for (int i = 0; i < 3; i++) {
+        ask(&c[i]);
+        fd[i] = serve_get();
+    }
+    for (int i = 0; i < 3; i++)
+        answer(fd[i], &c[i]);
+    assert_int_equal(stats().idle, 1);
+    assert_int_equal(stats().connections, 1);
+    for (int i = 0; i < 3; i++)
+        open += !is_closed(fd[i]);
+    assert_int_equal(open, 1);
+}
+
+/* No more connections to a server than it has slots, the idle ones of other workers included: a
+ * libfcgi application with as many threads would hang. */
+static void test_connections_never_outnumber_slots(void **state)
+{
+    struct caller c[4] = {{0}}, d[4] = {{0}};
+    int fd[4];
+
+    (void)state;
+    open_pool(1);
+    for (int i = 0; i < 4; i++) {
+        ask(&c[i]);
+        fd[i] = serve_get();
+    }
+    for (int i = 0; i < 4; i++)
+        answer(fd[i], &c[i]);
+    assert_int_equal(stats().idle, 4);
+    for (int i = 0; i < 4; i++) {
+        d[i].worker = 1;
+        ask(&d[i]);
+    }
+    turns(3);
+    assert_int_equal(accept_now(0), -1);
+    for (int i = 0; i < 4; i++) {
+        receive_head(fd[i]);
+        receive_empty(fd[i], FCGI_STDIN);
+        end(fd[i], 0, FCGI_REQUEST_COMPLETE);
+    }
+    turns(3);
+    for (int i = 0; i < 4; i++)
+        assert_true(d[i].ended);
+}
+
+/* A fresh connection without a byte for 50 ms: a kept one may pin the thread that should take it. */
+static void test_stuck(void **state)
+{
+    struct caller a = {0}, b = {0}, c = {0};
+
+    (void)state;
+    open_pool(1);
+    ask(&a);
+    int fa = serve_get();
+    ask(&b);
+    int fb = serve_get(); /* two connections, one of which is kept */
+    answer(fa, &a);
+    assert_int_equal(stats().idle, 1);
+    turn_for(150);
+    assert_int_equal(stats().idle, 0);
+    assert_true(is_closed(fa));
+    ask(&c); /* and none is kept while that lasts */
+    int fc = serve_get();
+    say(fc, FCGI_STDOUT, "x", 1);
+    answer(fc, &c);
+    assert_int_equal(stats().idle, 0);
+    caller_fini(&c);
+    answer(fb, &b);
+    assert_int_equal(stats().idle, 1);
+}
+
+/* The same for a request whose body took its time. */
+static void test_stuck_with_a_body(void **state)
+{
+    struct caller a = {0}, b = {.post = true};
+
+    (void)state;
+    open_pool(1);
+    ask(&a);
+    int fa = serve_get();
+    ask(&b);
+    serve();
+    answer(fa, &a);
+    turn_for(150);
+    assert_int_equal(stats().idle, 1); /* it waits for its body, not for a thread */
+    fcgi_request_stdin_end(b.r);
+    turn_for(150);
+    assert_int_equal(stats().idle, 0);
+    caller_fini(&b);
+}
+
+/* ---- servers ---- */
+
+static void test_fewest_in_flight(void **state)
+{
+    struct caller c[6] = {{0}};
+
+    (void)state;
+    world.pool_conf.max_requests = 6;
+    open_pool(3);
+    for (int i = 0; i < 6; i++)
+        ask(&c[i]);
+    turns(3);
+    for (unsigned i = 0; i < 3; i++) {
+        assert_true(accept_now(i) >= 0);
+        assert_true(accept_now(i) >= 0);
+        assert_int_equal(accept_now(i), -1);
+    }
+    for (int i = 0; i < 6; i++)
+        caller_fini(&c[i]);
+}
+
+/* One that refused is passed by for a while, unless there is no other. */
+static void test_failed_server(void **state)
+{
+    struct caller c[8] = {{0}};
+    unsigned n_failed = 0;
+
+    (void)state;
+    open_pool(2);
+    close(world.listen_fd[0]);
+    world.listen_fd[0] = -1;
+    for (int i = 0; i < 8; i++) {
+        ask(&c[i]);
+        turns(3);
+        n_failed += c[i].failed;
+        if (c[i].failed)
+            continue;
+        int fd = serve_get();
+        world.pool_conf.keepalive = 0;
+        answer(fd, &c[i]);
+        hang_up(fd);
+        turns(2);
+    }
+    assert_in_range(n_failed, 1, 2);
+    close(world.listen_fd[1]);
+    world.listen_fd[1] = -1;
+    for (int i = 0; i < 3; i++) { /* all refuse: still asked, never without an answer */
+        struct caller d = {0};
+        ask(&d);
+        turns(3);
+        assert_true(d.failed);
+    }
+    unlink(world.paths[0] + strlen("unix:"));
+    unlink(world.paths[1] + strlen("unix:"));
+}
+
+/* ---- processes ---- */
+
+static void open_processes(unsigned n, unsigned per_process)
+{
+    char path[128];
+
+    world.pool_conf.processes = n;
+    world.pool_conf.requests_per_process = per_process;
+    world.pool_conf.max_requests = n * per_process;
+    for (unsigned i = 0; i < n; i++) {
+        assert_true(spawner_socket_path(path, sizeof(path), world.dir, &world.pool_conf, i));
+        snprintf(world.paths[i], sizeof(world.paths[i]), "unix:%s", path);
+        world.listen_fd[i] = listen_at(path, 16);
+    }
+    world.pool = pool_new(&world.conf, 0, N_LOOPS, stderr);
+    assert_non_null(world.pool);
+}
+
+static void news(enum spawner_verb verb, unsigned slot, unsigned delay_ms)
+{
+    struct spawner_msg m = {.verb = verb, .slot = slot, .delay_ms = delay_ms};
+
+    pool_process(world.pool, &m);
+}
+
+static void test_processes(void **state)
+{
+    struct caller a = {0}, b = {0}, c = {0}, d = {0};
+
+    (void)state;
+    open_processes(2, 1);
+    ask(&a);
+    ask(&b);
+    ask(&c);
+    turns(3);
+    int fa = accept_now(0), fb = accept_now(1);
+    assert_true(fa >= 0 && fb >= 0);
+    receive_head(fa);
+    receive_empty(fa, FCGI_STDIN);
+    receive_head(fb);
+    receive_empty(fb, FCGI_STDIN);
+
+    news(SPAWNER_ENDED, 0, 5000); /* slot 0's will not be back soon */
+    hang_up(fa);
+    assert_true(comes(&a.failed));
+    turns(3);
+    assert_false(c.granted);
+    answer(fb, &b);
+    serve_again(fb);
+    answer(fb, &c);
+
+    news(SPAWNER_FAILED, 1, 100);
+    hang_up(fb);
+    turns(3);
+    ask(&d);
+    assert_true(comes(&d.failed));
+    assert_int_equal(d.err, GW_EPOOL_DOWN);
+}
+
+/* Who waited for a process gets it when it is back. */
+static void test_process_comes_back(void **state)
+{
+    struct caller a = {0}, b = {0}, c = {.worker = 1};
+
+    (void)state;
+    open_processes(2, 1);
+    news(SPAWNER_ENDED, 0, 5000);
+    ask(&a);
+    int fd = serve_get();
+    ask(&b);
+    ask(&c);
+    turns(3);
+    assert_false(b.granted || c.granted);
+    news(SPAWNER_RUNNING, 0, 0);
+    turns(3);
+    int other = accept_now(0);
+    assert_true(other >= 0);
+    assert_true(b.granted != c.granted);
+    receive_head(other);
+    receive_empty(other, FCGI_STDIN);
+    struct caller *first = b.granted ? &b : &c, *second = b.granted ? &c : &b;
+    answer(other, first);
+    turns(3);
+    assert_true(second->granted);
+    answer(fd, &a);
+    caller_fini(second);
+}
+
+static void test_news_of_nothing(void **state)
+{
+    (void)state;
+    open_processes(1, 1);
+    news(SPAWNER_RUNNING, 7, 0);
+    news(SPAWNER_ENDED, 1, 5000);
+    news(SPAWNER_ENDED, 0, 0); /* back at once: its backlog waits */
+    struct caller a = {0};
+    ask(&a);
+    int fd = serve_get();
+    answer(fd, &a);
+}
+
+/* ---- addresses ---- */
+
+static void test_bad_address(void **state)
+{
+    char *said = NULL;
+    size_t n;
+
+    (void)state;
+    world.addresses[0].text = "unix:";
+    world.pool_conf.n_connect = 1;
+    FILE *errors = open_memstream(&said, &n);
+    assert_non_null(errors);
+    assert_null(pool_new(&world.conf, 0, N_LOOPS, errors));
+    fclose(errors);
+    assert_string_equal(said, "pool test: address unix: cannot be resolved\n");
+    free(said);
+}
+
+/* ---- everything at once ---- */
+
+/* Callers of both workers come, go and are answered in any order; at the end nothing is missing. */
+static void test_random(void **state)
+{
+    enum { N = 10 };
+    struct caller c[N];
+    bool live[N] = {false};
+    unsigned seed = 3, n_ended = 0, n_aborted = 0;
+
+    (void)state;
+    world.pool_conf.max_requests = 3;
+    world.pool_conf.keepalive = 2;
+    world.pool_conf.queue = 5;
+    open_pool(2);
+    for (int step = 0; step < 6000; step++) {
+        size_t i = (size_t)rand_r(&seed) % N;
+        switch (rand_r(&seed) % 5) {
+        case 0:
+            if (live[i])
+                break;
+            c[i] = (struct caller){.worker = (unsigned)rand_r(&seed) % 2,
+                                   .unsafe = rand_r(&seed) % 2};
+            live[i] = true;
+            ask(&c[i]);
+            break;
+        case 1:
+            if (live[i] && rand_r(&seed) % 3 == 0 && c[i].r) {
+                caller_abort(&c[i]);
+                live[i] = false;
+                n_aborted++;
+            }
+            break;
+        case 2: /* a server takes what there is */
+            if (world.n_served < N_SERVED)
+                accept_now((unsigned)rand_r(&seed) % 2);
+            break;
+        case 3: { /* a server answers, hangs up, or says garbage */
+            uint8_t drop[4096];
+            if (!world.n_served)
+                break;
+            unsigned k = (unsigned)rand_r(&seed) % world.n_served;
+            int fd = world.served[k];
+            ssize_t n = recv(fd, drop, sizeof(drop), MSG_DONTWAIT);
+            unsigned what = (unsigned)rand_r(&seed) % 8;
+            if (n > 0 && what > 1) {
+                uint8_t over[16];
+                fcgi_end_request(over, 1, 0, FCGI_REQUEST_COMPLETE);
+                (void)!send(fd, over, 16, MSG_NOSIGNAL | MSG_DONTWAIT);
+            } else if (n == 0 || what == 0) {
+                close(fd);
+                world.served[k] = world.served[--world.n_served];
+            } else if (what == 1 && n > 0) {
+                (void)!send(fd, "garbage!", 8, MSG_NOSIGNAL | MSG_DONTWAIT);
+            }
+            break;
+        }
+        default:
+            world_poll(world.loops[rand_r(&seed) % 2]);
+        }
+        for (i = 0; i < N; i++) {
+            if (live[i] && (c[i].ended || c[i].failed)) {
+                n_ended += c[i].ended;
+                live[i] = false;
+                assert_null(c[i].r);
+                caller_fini(&c[i]);
+            }
+        }
+        assert_true(stats().in_flight <= 3);
+        assert_true(stats().idle <= 2);
+        assert_true(world.pool->servers[0].n_conns <= 3 && world.pool->servers[1].n_conns <= 3);
+    }
+    for (size_t i = 0; i < N; i++) {
+        if (live[i])
+            caller_fini(&c[i]);
+    }
+    assert_true(n_ended > 50 && n_aborted > 50);
+}
+
+/* ---- two workers ---- */
+
+enum { WALKERS = 6, WALKS = 1500 };
+
+/* Asks, is answered, asks again, on its own worker. */
+struct walker {
+    struct loop_msg msg;
+    struct fcgi_request *r;
+    unsigned worker, seed;
+    struct side *side;
+};
+
+static struct side {
+    pthread_t thread;
+    struct walker walkers[WALKERS];
+    unsigned walks, n_live;
+    unsigned n_ended, n_failed, n_aborted;
+} sides[N_LOOPS];
+
+static void walk(struct walker *k);
+
+static void walker_granted(void *arg)
+{
+    struct walker *k = arg;
+    struct buf params = {0};
+
+    if (rand_r(&k->seed) % 16 == 0) {
+        fcgi_request_abort(k->r);
+        k->side->n_aborted++;
+        walk(k);
+        return;
+    }
+    fcgi_params_put(&params, SLICE("A"), SLICE("b"));
+    fcgi_request_begin(k->r, &params, rand_r(&k->seed) % 2, false);
+    buf_fini(&params);
+}
+
+static void walker_bytes(void *arg, const uint8_t *p, size_t n)
+{
+    (void)arg;
+    (void)p;
+    (void)n;
+}
+
+static void walker_end(void *arg, uint32_t app_status)
+{
+    struct walker *k = arg;
+
+    (void)app_status;
+    k->side->n_ended++;
+    walk(k);
+}
+
+static void walker_error(void *arg, int err, bool retry)
+{
+    struct walker *k = arg;
+
+    (void)err;
+    (void)retry;
+    k->side->n_failed++;
+    walk(k);
+}
+
+static const struct fcgi_request_ops walker_ops = {
+    .granted = walker_granted,
+    .stdout_bytes = walker_bytes,
+    .stderr_bytes = walker_bytes,
+    .end = walker_end,
+    .error = walker_error,
+};
+
+static void walk(struct walker *k)
+{
+    struct side *side = k->side;
+
+    while (side->walks < WALKS) {
+        side->walks++;
+        k->r = fcgi_request_new(world.pool, world.loops[k->worker], k->worker, &walker_ops, k);
+        if (rand_r(&k->seed) % 16)
+            return;
+        fcgi_request_abort(k->r); /* waiting, granted or refused */
+        side->n_aborted++;
+    }
+    if (--side->n_live == 0)
+        loop_stop(world.loops[k->worker]);
+}
+
+static void walker_start(struct loop *l, struct loop_msg *msg)
+{
+    (void)l;
+    walk((struct walker *)(void *)msg);
+}
+
+static void *side_main(void *arg)
+{
+    struct side *side = arg;
+
+    loop_run(world.loops[side - sides]);
+    return NULL;
+}
+
+static atomic_bool servers_stop;
+
+/* Answers what is whole, now and then hangs up instead. */
+static bool server_answer(int fd, unsigned *seed)
+{
+    uint8_t in[4096], out[16];
+    ssize_t n = recv(fd, in, sizeof(in), MSG_DONTWAIT);
+
+    if (n == 0 || (n > 0 && rand_r(seed) % 64 == 0))
+        return false;
+    if (n >= FCGI_RECORD_HEADER && in[n - 8 + 1] == FCGI_STDIN) {
+        fcgi_end_request(out, 1, 0, FCGI_REQUEST_COMPLETE);
+        return send(fd, out, sizeof(out), MSG_NOSIGNAL) == sizeof(out);
+    }
+    return n > 0 || errno == EAGAIN;
+}
+
+static void *servers_main(void *arg)
+{
+    struct pollfd p[64] = {{.fd = world.listen_fd[0], .events = POLLIN},
+                           {.fd = world.listen_fd[1], .events = POLLIN}};
+    unsigned n = 2, seed = 5;
+
+    (void)arg;
+    while (!atomic_load(&servers_stop)) {
+        poll(p, n, 10);
+        for (unsigned i = 2; i < n; i++) {
+            if (p[i].revents && !server_answer(p[i].fd, &seed)) {
+                close(p[i].fd);
+                p[i--] = p[--n];
+            }
+        }
+        for (unsigned i = 0; i < 2 && n < 64; i++) {
+            int fd = accept4(p[i].fd, NULL, NULL, SOCK_CLOEXEC);
+            if (fd >= 0)
+                p[n++] = (struct pollfd){.fd = fd, .events = POLLIN};
+        }
+    }
+    while (n > 2)
+        close(p[--n].fd);
+    return NULL;
+}
+
+static void test_two_workers(void **state)
+{
+    pthread_t servers;
+
+    (void)state;
+    world.pool_conf.max_requests = 3;
+    world.pool_conf.keepalive = 2;
+    world.pool_conf.queue = WALKERS * N_LOOPS;
+    open_pool(2);
+    memset(sides, 0, sizeof(sides));
+    atomic_store(&servers_stop, false);
+    assert_int_equal(pthread_create(&servers, NULL, servers_main, NULL), 0);
+    for (unsigned i = 0; i < N_LOOPS; i++) {
+        sides[i].n_live = WALKERS;
+        for (unsigned k = 0; k < WALKERS; k++) {
+            sides[i].walkers[k] = (struct walker){.msg.fn = walker_start,
+                                                  .worker = i,
+                                                  .seed = i * WALKERS + k,
+                                                  .side = &sides[i]};
+            loop_post(world.loops[i], &sides[i].walkers[k].msg);
+        }
+        assert_int_equal(pthread_create(&sides[i].thread, NULL, side_main, &sides[i]), 0);
+    }
+    for (unsigned i = 0; i < N_LOOPS; i++)
+        assert_int_equal(pthread_join(sides[i].thread, NULL), 0);
+    atomic_store(&servers_stop, true);
+    assert_int_equal(pthread_join(servers, NULL), 0);
+    for (unsigned i = 0; i < N_LOOPS; i++) {
+        assert_int_equal(sides[i].n_ended + sides[i].n_failed + sides[i].n_aborted, WALKS);
+        assert_true(sides[i].n_ended > WALKS / 3);
+    }
+}
+
+int main(void)
+{
+#define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+    const struct CMUnitTest tests[] = {
+        T(test_order_and_full),
+        T(test_queue_of_none),
+        T(test_queue_timeout),
+        T(test_abort_while_waiting),
+        T(test_abort_while_the_word_is_on_its_way),
+        T(test_gone_passes_its_grant_on),
+        T(test_abort_when_granted),
+        T(test_no_worker_starves),
+        T(test_taken_over),
+        T(test_own_connection_first),
+        T(test_keepalive_limit),
+        T(test_connections_never_outnumber_slots),
+        T(test_stuck),
+        T(test_stuck_with_a_body),
+        T(test_fewest_in_flight),
+        T(test_failed_server),
+        T(test_processes),
+        T(test_process_comes_back),
+        T(test_news_of_nothing),
+        T(test_bad_address),
+        T(test_random),
+        T(test_two_workers),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
