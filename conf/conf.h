@@ -58,7 +58,7 @@ struct conf_gateway {
     unsigned head_fields;         /* fields of a request head, 100 */
     unsigned h2_streams;          /* SETTINGS_MAX_CONCURRENT_STREAMS, 100 */
     int64_t h2_stream_window;     /* bytes, 64K */
-    int64_t h2_connection_window; /* bytes, 1M */
+    int64_t h2_connection_window; /* bytes, 16M: more than h2_streams full streams */
     unsigned
         h2_resets; /* resets by the client, and caused by it, per 30 s before it is cut off */
     unsigned h2_control_frames; /* PING + SETTINGS + empty frames + unknown ones per 10 s before

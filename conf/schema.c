@@ -116,7 +116,7 @@ static const struct schema_key keys[] = {
      "Requests at once on one HTTP/2 connection.", G(h2_streams)},
     {SCHEMA_GATEWAY, "h2_stream_window", SCHEMA_SIZE, 16 * KIB, GIB, "64K", "bytes",
      "Request body that an HTTP/2 client may send ahead on one stream.", G(h2_stream_window)},
-    {SCHEMA_GATEWAY, "h2_connection_window", SCHEMA_SIZE, 64 * KIB, GIB, "1M", "bytes",
+    {SCHEMA_GATEWAY, "h2_connection_window", SCHEMA_SIZE, 64 * KIB, GIB, "16M", "bytes",
      "The same over all streams of a connection.", G(h2_connection_window)},
     {SCHEMA_GATEWAY, "h2_resets", SCHEMA_NUMBER, 1, 1000000, "100", "resets per 30s",
      "Streams a client may reset, or make us reset, before its connection is ended.",

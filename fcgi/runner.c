@@ -16,6 +16,7 @@
 
 #include "../gateway/version.h"
 #include "runner_serve.h"
+#include "signals.h"
 
 /* ---- options ---- */
 
@@ -128,11 +129,9 @@ static const int signals[] = {SIGCHLD, SIGTERM, SIGINT, SIGHUP, SIGUSR1};
  * no ignored SIGPIPE from whoever started us.  Our own SIGPIPE stays blocked. */
 static int open_signals(void)
 {
-    const struct sigaction dfl = {.sa_handler = SIG_DFL};
     sigset_t blocked;
 
-    for (int i = 1; i < NSIG; i++)
-        (void)sigaction(i, &dfl, NULL); /* fails for KILL, STOP and the C library's own */
+    signals_default();
     sigemptyset(&blocked);
     for (size_t i = 0; i < sizeof(signals) / sizeof(signals[0]); i++)
         sigaddset(&blocked, signals[i]);

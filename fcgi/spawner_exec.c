@@ -1,4 +1,5 @@
 #include "spawner_exec.h"
+#include "signals.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -137,11 +138,9 @@ const char *spawner_exec_step_name(int step)
 
 static void reset_signals(void)
 {
-    struct sigaction dfl = {.sa_handler = SIG_DFL};
     sigset_t none;
 
-    for (int sig = 1; sig < NSIG; sig++)
-        sigaction(sig, &dfl, NULL); /* the C library keeps some to itself: EINVAL */
+    signals_default();
     sigemptyset(&none);
     sigprocmask(SIG_SETMASK, &none, NULL);
 }

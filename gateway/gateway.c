@@ -277,11 +277,12 @@ int gateway_run(const struct gateway_setup *setup)
     struct gateway g = {.setup = setup};
     int status = 1;
 
-    pthread_setname_np(pthread_self(), "acceptor");
     if (gateway_make(&g) < 0 || gateway_watch(&g) < 0 || gateway_start(&g) < 0) {
         log_line(CONF_LOG_ERROR,
                  "gateway: cannot start: out of memory, descriptors or threads");
     } else {
+        pthread_setname_np(pthread_self(),
+                           "acceptor"); /* now: new threads begin with our name */
         gateway_want_processes(&g);
         if (fdpass_send(setup->control_fd, GATEWAY_CONTROL_READY, NULL, 0) < 0)
             log_line(CONF_LOG_WARN, "gateway: the master does not listen: %s", strerror(errno));

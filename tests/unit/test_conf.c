@@ -64,7 +64,7 @@ static void test_minimal(void **state)
     assert_int_equal(g->error_level, CONF_LOG_NOTICE);
     assert_true(g->handshake_timeout_ms == 10000 && g->write_timeout_ms == 60000);
     assert_true(g->head_limit == 65536 && g->h2_stream_window == 65536);
-    assert_true(g->h2_connection_window == 1 << 20);
+    assert_true(g->h2_connection_window == 16 << 20);
     conf_free(conf);
 }
 
