@@ -163,9 +163,9 @@ static void note_done(struct http1_out *o)
 
 static void check_done(struct http1_out *o)
 {
-    bool ended = o->cut || (o->s->out.eof && !o->chunks);
-
-    if (o->state == HTTP1_BODY && buf_len(&o->wire) == 0 && o->s->out.body.n == 0 && ended)
+    if (o->state != HTTP1_BODY || buf_len(&o->wire) || o->s->out.body.n)
+        return;
+    if (o->cut || (o->s->out.eof && !o->chunks))
         note_done(o);
 }
 
