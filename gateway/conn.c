@@ -424,14 +424,17 @@ static void stream_check_times(struct stream *s, uint64_t now, uint64_t *next)
 
 /* A slow client takes what the kernel holds long before the socket takes more from us: that
  * is progress too. */
-static void conn_note_queue(struct conn *c, uint64_t now)
+static void conn_note_queue(struct conn *c, uint64_t now, uint64_t *progress)
 {
     int queued;
 
     if (ioctl(c->src.fd, SIOCOUTQ, &queued) < 0)
         return;
-    if (queued < c->queued_seen)
-        atomic_store_explicit(&c->progress_ms, now, memory_order_relaxed);
+    /* Exchange: a writer that got rid of everything meanwhile said that nothing waits. */
+    if (queued < c->queued_seen &&
+        atomic_compare_exchange_strong_explicit(&c->progress_ms, progress, now,
+                                                memory_order_relaxed, memory_order_relaxed))
+        *progress = now;
     c->queued_seen = queued;
 }
 
@@ -441,16 +444,14 @@ static int conn_check_times(struct conn *c, uint64_t now, uint64_t *next)
     const struct conf_gateway *g = conn_limits(c);
     uint64_t progress = atomic_load_explicit(&c->progress_ms, memory_order_relaxed);
 
-    if (progress) {
-        conn_note_queue(c, now);
-        progress = atomic_load_explicit(&c->progress_ms, memory_order_relaxed);
-    }
+    if (progress)
+        conn_note_queue(c, now, &progress);
     if (progress && due(now, progress + (uint64_t)g->write_timeout_ms, next))
         return GW_ECLIENT_SLOW;
     if (c->state == CONN_HANDSHAKE)
         return due(now, c->since_ms + (uint64_t)g->handshake_timeout_ms, next) ? GW_ECLIENT_TLS
                                                                                : 0;
-    if (c->n_streams)
+    if (c->n_streams || progress) /* who still takes its answer is not idle */
         return 0;
     if (c->head_since_ms)
         return due(now, c->head_since_ms + (uint64_t)g->head_timeout_ms, next) ? GW_EREQ_TIME

@@ -123,7 +123,7 @@ enum sent conn_send(struct conn *c, struct send_scratch *x)
     int rc = conn_fill_locked(c, x, &more);
     lock_drop(&c->mu);
     if (!send_buf(c, &x->wire, &err)) {
-        if (err || buf_append(&c->out, buf_at(&x->wire), buf_len(&x->wire)) < 0)
+        if (err || rc < 0 || buf_append(&c->out, buf_at(&x->wire), buf_len(&x->wire)) < 0)
             return conn_broken(c);
         return conn_blocked(c);
     }

@@ -1,0 +1,774 @@
+/* gateway/conn.h and gateway/writer.h: a connection between a client on the other end of a socket
+ * pair and a protocol made here: who sends, when it ends, and what times do to it. */
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <setjmp.h>
+#include <cmocka.h>
+
+#include <sys/ioctl.h>
+
+#include "../../gateway/router.h"
+#include "../../gateway/worker.h"
+#include "loop_world.h"
+
+/* ---- the protocol ---- */
+
+/* What the test does with it and what it saw.  m: under the connection's lock. */
+static struct {
+    size_t owed;   /* m  bytes to be produced */
+    uint64_t made; /* m  so far */
+    bool broken;   /* m  produce fails from now on */
+    bool over;     /* m  done */
+    bool notes;    /* m  each produce is an event of the stream */
+
+    struct stream *s; /* a stream, if the test made one */
+    const char *name; /* of the protocol that was opened */
+    unsigned n_open, n_close, n_eof, n_shutdown, n_events, n_resets;
+    int shutdown_err, eof_result, input_result, reset_err, close_err;
+    struct buf in;
+} p;
+
+static uint8_t pattern(uint64_t at)
+{
+    return (uint8_t)(at * 13 + at / 255);
+}
+
+static int fake_open(struct conn *c)
+{
+    p.n_open++;
+    p.name = c->proto->name;
+    return 0;
+}
+
+static int fake_input(struct conn *c, const uint8_t *bytes, size_t n)
+{
+    c->head_since_ms = 0;
+    assert_int_equal(buf_append(&p.in, bytes, n), 0);
+    return p.input_result;
+}
+
+static int fake_eof(struct conn *c)
+{
+    (void)c;
+    p.n_eof++;
+    return p.eof_result;
+}
+
+static void fake_events(struct conn *c)
+{
+    unsigned ev;
+
+    loop_assert_owner(c->loop);
+    while (conn_event_next(c, &ev)) {
+        p.n_events++;
+        if (ev & STREAM_EV_CLOSED) {
+            stream_on_close(p.s, p.close_err);
+            p.s = NULL;
+        }
+    }
+}
+
+static ssize_t fake_produce(struct conn *c, uint8_t *dst, size_t cap)
+{
+    size_t n = p.owed < cap ? p.owed : cap;
+
+    lock_assert_held(&c->mu);
+    assert_true(cap >= 32 * 1024);
+    if (p.broken)
+        return GW_ECLIENT_PROTO;
+    for (size_t i = 0; i < n; i++)
+        dst[i] = pattern(p.made + i);
+    p.made += n;
+    p.owed -= n;
+    if (p.notes && p.s)
+        stream_event_locked(p.s, STREAM_EV_WRITABLE);
+    return (ssize_t)n;
+}
+
+static bool fake_want_write(struct conn *c)
+{
+    lock_assert_held(&c->mu);
+    return p.owed > 0 || p.broken;
+}
+
+static bool fake_done(struct conn *c)
+{
+    lock_assert_held(&c->mu);
+    return p.over;
+}
+
+static void fake_shutdown(struct conn *c, int err)
+{
+    (void)c;
+    p.n_shutdown++;
+    p.shutdown_err = err;
+}
+
+static int fake_send_head(struct stream *s, const struct response *r)
+{
+    (void)s;
+    (void)r;
+    return 0;
+}
+
+static int fake_interim(struct stream *s, int status, const struct field *fields, size_t n)
+{
+    (void)s;
+    (void)status;
+    (void)fields;
+    (void)n;
+    return 0;
+}
+
+static void fake_ready(struct stream *s)
+{
+    (void)s;
+}
+
+static void fake_reset(struct stream *s, int err)
+{
+    p.n_resets++;
+    p.reset_err = err;
+    lock_take(&s->conn->mu);
+    stream_event_locked(s, STREAM_EV_CLOSED);
+    lock_drop(&s->conn->mu);
+}
+
+static void fake_consumed(struct stream *s, size_t n)
+{
+    (void)s;
+    (void)n;
+}
+
+static void fake_close(struct conn *c)
+{
+    assert_null(c->streams);
+    p.n_close++;
+}
+
+#define FAKE                                                                                   \
+    .open = fake_open, .input = fake_input, .input_eof = fake_eof, .events = fake_events,      \
+    .produce = fake_produce, .want_write = fake_want_write, .done = fake_done,                 \
+    .shutdown = fake_shutdown, .send_head = fake_send_head, .send_interim = fake_interim,      \
+    .body_ready = fake_ready, .reset = fake_reset, .consumed = fake_consumed,                  \
+    .close = fake_close
+
+const struct proto http1_proto = {.name = "one", FAKE};
+const struct proto http2_proto = {.name = "two", FAKE};
+
+void router_handle(struct router *r, struct stream *s)
+{
+    (void)r;
+    (void)s;
+}
+
+/* ---- the worker and the client ---- */
+
+static struct conf conf;
+static struct worker w;
+static struct conn *c;
+static int client; /* the other end */
+static uint64_t n_got;
+
+static bool no_conns(void *arg)
+{
+    (void)arg;
+    return w.conns == NULL && atomic_load(&w.n_conns) == 0;
+}
+
+static int setup(void **state)
+{
+    (void)state;
+    memset(&p, 0, sizeof(p));
+    conf = (struct conf){.gateway = {.handshake_timeout_ms = 60000,
+                                     .head_timeout_ms = 60000,
+                                     .body_timeout_ms = 60000,
+                                     .idle_timeout_ms = 60000,
+                                     .write_timeout_ms = 60000}};
+    client = -1;
+    n_got = 0;
+    c = NULL;
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    (void)state;
+    if (client >= 0)
+        close(client);
+    if (c && w.conns)
+        conn_kill(c);
+    assert_true(world_until(w.loop, no_conns, NULL));
+    assert_int_equal(p.n_open, p.n_close);
+    assert_int_equal(atomic_load(&w.n_streams), 0);
+    writers_free(w.writers);
+    worker_fini(&w);
+    buf_fini(&p.in);
+    return 0;
+}
+
+enum { SMALL = 4096 };
+
+/* A connection with a small socket buffer, on n_writers threads. */
+static void open_conn(unsigned n_writers, const void *first, size_t n)
+{
+    struct conn_accepted a = {0};
+    int fds[2], small = SMALL;
+
+    w = (struct worker){.conf = &conf, .writers = writers_new(n_writers)};
+    assert_int_equal(worker_init(&w), 0);
+    w.loop->owner = pthread_self();
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, fds),
+                     0);
+    assert_int_equal(setsockopt(fds[0], SOL_SOCKET, SO_SNDBUF, &small, sizeof(small)), 0);
+    a.fd = fds[0];
+    client = fds[1];
+    assert_int_equal(worker_give(&w, &a, first, n), 0);
+    assert_int_equal(atomic_load(&w.n_conns), 1);
+    world_poll(w.loop);
+    c = w.conns;
+}
+
+/* The protocol owes n more bytes. */
+static void owe(size_t n)
+{
+    lock_take(&c->mu);
+    p.owed += n;
+    lock_drop(&c->mu);
+    conn_dirty(c);
+}
+
+/* What there is to read; false at the end of file. */
+static bool get(void)
+{
+    uint8_t bytes[8192];
+    ssize_t n;
+
+    while ((n = recv(client, bytes, sizeof(bytes), MSG_DONTWAIT)) > 0) {
+        for (ssize_t i = 0; i < n; i++)
+            assert_int_equal(bytes[i], pattern(n_got + (uint64_t)i));
+        n_got += (uint64_t)n;
+    }
+    return n < 0 && errno == EAGAIN;
+}
+
+static bool got(void *arg)
+{
+    get();
+    return n_got >= *(size_t *)arg;
+}
+
+static bool got_eof(void *arg)
+{
+    (void)arg;
+    return !get();
+}
+
+static enum conn_lease lease(void)
+{
+    lock_take(&c->mu);
+    enum conn_lease l = c->lease;
+    lock_drop(&c->mu);
+    return l;
+}
+
+static bool lease_is(void *arg)
+{
+    return lease() == *(enum conn_lease *)arg;
+}
+
+static void expect_lease(enum conn_lease want)
+{
+    assert_true(world_until(w.loop, lease_is, &want));
+}
+
+static void hang_up(void)
+{
+    close(client);
+    client = -1;
+}
+
+/* ---- input ---- */
+
+static void test_protocol_is_told(void **state)
+{
+    (void)state;
+    open_conn(2, H2_PREFACE "rest", H2_PREFACE_LEN);
+    assert_string_equal(p.name, "two");
+    assert_int_equal(buf_len(&p.in), H2_PREFACE_LEN);
+}
+
+static void test_input(void **state)
+{
+    (void)state;
+    open_conn(2, "GET", 3);
+    assert_string_equal(p.name, "one");
+    assert_int_equal(write(client, " /", 2), 2);
+    world_poll(w.loop);
+    assert_int_equal(buf_len(&p.in), 5);
+    assert_memory_equal(buf_at(&p.in), "GET /", 5);
+    conn_pause_read(c);
+    assert_int_equal(write(client, "x", 1), 1);
+    world_poll(w.loop);
+    assert_int_equal(buf_len(&p.in), 5);
+    conn_resume_read(c);
+    world_poll(w.loop);
+    assert_int_equal(buf_len(&p.in), 6);
+}
+
+static void test_input_breaks_it(void **state)
+{
+    (void)state;
+    open_conn(2, NULL, 0);
+    p.input_result = GW_ECLIENT_PROTO;
+    p.owed = 100; /* a last word */
+    assert_int_equal(write(client, "x", 1), 1);
+    assert_true(world_until(w.loop, got_eof, NULL));
+    assert_int_equal(n_got, 100);
+}
+
+static void test_client_goes(void **state)
+{
+    (void)state;
+    open_conn(2, NULL, 0);
+    p.eof_result = GW_ECLIENT_GONE;
+    hang_up();
+    assert_true(world_until(w.loop, no_conns, NULL));
+    assert_int_equal(p.n_eof, 1);
+}
+
+/* Its side is closed, ours is not: the answer still comes. */
+static void test_half_closed(void **state)
+{
+    size_t n = 300 * 1024;
+
+    (void)state;
+    open_conn(2, NULL, 0);
+    assert_int_equal(shutdown(client, SHUT_WR), 0);
+    world_turns(w.loop, 2);
+    assert_int_equal(p.n_eof, 1);
+    owe(n);
+    conn_end(c, 0, true);
+    assert_true(world_until(w.loop, got, &n));
+    assert_true(world_until(w.loop, got_eof, NULL));
+    assert_true(world_until(w.loop, no_conns, NULL)); /* nothing to linger for */
+}
+
+/* The same in the other order. */
+static void test_half_closed_behind_the_end(void **state)
+{
+    size_t n = 300 * 1024;
+
+    (void)state;
+    open_conn(2, NULL, 0);
+    owe(n);
+    conn_end(c, 0, true);
+    world_turns(w.loop, 3);
+    p.eof_result = GW_ECLIENT_GONE;
+    assert_int_equal(shutdown(client, SHUT_WR), 0);
+    assert_true(world_until(w.loop, got, &n));
+    assert_true(world_until(w.loop, no_conns, NULL));
+}
+
+/* ---- who sends ---- */
+
+static void test_worker_sends(void **state)
+{
+    (void)state;
+    open_conn(2, NULL, 0);
+    owe(1000);
+    world_poll(w.loop);
+    assert_true(get());
+    assert_int_equal(n_got, 1000);
+    assert_int_equal(lease(), LEASE_WORKER);
+    assert_int_equal(atomic_load(&c->progress_ms), 0);
+}
+
+static void test_writer_sends_the_rest(void **state)
+{
+    size_t n = 1024 * 1024;
+
+    (void)state;
+    open_conn(2, NULL, 0);
+    owe(n);
+    world_poll(w.loop);
+    assert_int_not_equal(lease(), LEASE_WORKER);
+    assert_true(atomic_load(&c->progress_ms) > 0);
+    assert_true(world_until(w.loop, got, &n));
+    expect_lease(LEASE_WORKER);
+    assert_int_equal(n_got, n);
+    assert_int_equal(atomic_load(&c->progress_ms), 0);
+    assert_int_equal(c->epoll_events, EPOLLIN);
+}
+
+/* A client that does not read costs no thread. */
+static void test_stalled(void **state)
+{
+    size_t n = 1024 * 1024;
+
+    (void)state;
+    open_conn(1, NULL, 0);
+    owe(n);
+    expect_lease(LEASE_STALLED);
+    world_turns(w.loop, 2);
+    assert_true(c->epoll_events & EPOLLOUT);
+    owe(1000); /* more output does not change that */
+    world_turns(w.loop, 2);
+    assert_int_equal(lease(), LEASE_STALLED);
+    n += 1000;
+    assert_true(world_until(w.loop, got, &n));
+    expect_lease(LEASE_WORKER);
+    world_turns(w.loop, 2);
+    assert_false(c->epoll_events & EPOLLOUT);
+}
+
+static void test_no_writers(void **state)
+{
+    size_t n = 1024 * 1024;
+
+    (void)state;
+    open_conn(0, NULL, 0);
+    owe(n);
+    world_poll(w.loop);
+    assert_int_equal(lease(), LEASE_STALLED);
+    assert_true(world_until(w.loop, got, &n));
+    expect_lease(LEASE_WORKER);
+}
+
+static void test_writers_always(void **state)
+{
+    size_t n = 0;
+
+    (void)state;
+    conf.gateway.writer = CONF_WRITER_ALWAYS;
+    open_conn(2, NULL, 0);
+    for (size_t i = 0; i < 50; i++) {
+        owe(i * 100 + 1);
+        n += i * 100 + 1;
+        assert_true(world_until(w.loop, got, &n));
+    }
+    expect_lease(LEASE_WORKER);
+    conn_end(c, 0, false);
+    assert_true(world_until(w.loop, no_conns, NULL));
+}
+
+/* Room that sending made is known to the worker while the thread still waits for the socket. */
+static void test_events_while_blocked(void **state)
+{
+    size_t n = 200 * 1024;
+
+    (void)state;
+    open_conn(1, NULL, 0);
+    p.s = stream_new(c, 1);
+    p.notes = true;
+    owe(n);
+    world_turns(w.loop, 4); /* nobody reads */
+    assert_true(p.n_events > 0);
+    assert_true(world_until(w.loop, got, &n));
+    expect_lease(LEASE_WORKER);
+    p.notes = false;
+    stream_on_close(p.s, 0);
+    p.s = NULL;
+}
+
+/* ---- endings ---- */
+
+static void test_killed_while_a_writer_sends(void **state)
+{
+    for (int i = 0; i < 20; i++) {
+        open_conn(2, NULL, 0);
+        p.s = stream_new(c, 1);
+        p.notes = i % 2;
+        owe(1024 * 1024);
+        if (i % 4 == 0)
+            world_poll(w.loop);
+        else
+            world_turns(w.loop, i % 5);
+        conn_kill(c);
+        c = NULL;
+        assert_true(world_until(w.loop, no_conns, NULL));
+        assert_true(world_until(w.loop, got_eof, NULL));
+        teardown(state);
+        setup(state);
+    }
+    open_conn(1, NULL, 0);
+}
+
+static void test_client_vanishes_while_a_writer_sends(void **state)
+{
+    (void)state;
+    open_conn(1, NULL, 0);
+    owe(1024 * 1024);
+    world_turns(w.loop, 2);
+    hang_up();
+    assert_true(world_until(w.loop, no_conns, NULL));
+}
+
+static void test_client_vanishes_while_stalled(void **state)
+{
+    (void)state;
+    open_conn(1, NULL, 0);
+    owe(1024 * 1024);
+    expect_lease(LEASE_STALLED);
+    conn_pause_read(c); /* nor is it read */
+    world_turns(w.loop, 2);
+    hang_up();
+    assert_true(world_until(w.loop, no_conns, NULL));
+}
+
+/* All output, then the end; the client's late input is read and dropped, so that it sees no reset. */
+static void test_linger(void **state)
+{
+    size_t n = 500 * 1024;
+
+    (void)state;
+    open_conn(1, NULL, 0);
+    owe(n);
+    conn_end(c, 0, true);
+    assert_true(world_until(w.loop, got, &n));
+    assert_true(world_until(w.loop, got_eof, NULL));
+    assert_int_equal(c->state, CONN_LINGER);
+    for (int i = 0; i < 10; i++) {
+        assert_int_equal(send(client, "late", 4, MSG_NOSIGNAL), 4);
+        world_turns(w.loop, 1);
+    }
+    assert_int_equal(buf_len(&p.in), 0);
+    hang_up();
+    assert_true(world_until(w.loop, no_conns, NULL));
+}
+
+static void test_protocol_breaks_while_it_produces(void **state)
+{
+    (void)state;
+    open_conn(1, NULL, 0);
+    lock_take(&c->mu);
+    p.broken = true;
+    lock_drop(&c->mu);
+    conn_dirty(c);
+    assert_true(world_until(w.loop, no_conns, NULL));
+}
+
+/* The same on a writer, behind bytes the socket does not take. */
+static void test_protocol_breaks_on_a_writer(void **state)
+{
+    (void)state;
+    open_conn(1, NULL, 0);
+    owe(1024 * 1024);
+    expect_lease(LEASE_STALLED);
+    lock_take(&c->mu);
+    p.broken = true;
+    lock_drop(&c->mu);
+    assert_true(world_until(w.loop, got_eof, NULL));
+    assert_true(world_until(w.loop, no_conns, NULL));
+}
+
+static void test_drain(void **state)
+{
+    size_t n = 300 * 1024;
+
+    (void)state;
+    open_conn(1, NULL, 0);
+    owe(n);
+    worker_drain(&w);
+    world_turns(w.loop, 2);
+    assert_int_equal(p.n_shutdown, 1);
+    assert_int_equal(p.shutdown_err, 0);
+    assert_true(world_until(w.loop, got, &n));
+    world_turns(w.loop, 3);
+    assert_non_null(w.conns); /* the protocol is not done */
+    lock_take(&c->mu);
+    p.over = true;
+    lock_drop(&c->mu);
+    conn_dirty(c);
+    assert_true(world_until(w.loop, no_conns, NULL));
+}
+
+static void test_stop(void **state)
+{
+    (void)state;
+    open_conn(1, NULL, 0);
+    p.s = stream_new(c, 1);
+    owe(1024 * 1024);
+    world_turns(w.loop, 1);
+    worker_stop(&w);
+    loop_run(w.loop); /* returns when the lease is back and all is freed */
+    assert_null(w.conns);
+    assert_int_equal(p.n_close, 1);
+    c = NULL;
+}
+
+/* ---- times ---- */
+
+static void expect_gone_after(uint64_t ms)
+{
+    uint64_t begun = clock_now_ms();
+
+    assert_true(world_until(w.loop, no_conns, NULL));
+    assert_in_range(clock_now_ms() - begun, ms, ms + 1500);
+}
+
+static void test_idle(void **state)
+{
+    (void)state;
+    conf.gateway.idle_timeout_ms = 100;
+    open_conn(1, "x", 1);
+    expect_gone_after(90);
+    assert_int_equal(p.n_shutdown, 1);
+}
+
+static void test_silent_from_the_start(void **state)
+{
+    (void)state;
+    conf.gateway.head_timeout_ms = 100;
+    open_conn(1, NULL, 0);
+    expect_gone_after(90);
+    assert_int_equal(p.n_shutdown, 1);
+    assert_int_equal(p.shutdown_err, GW_EREQ_TIME);
+}
+
+static void test_client_reads_nothing(void **state)
+{
+    (void)state;
+    conf.gateway.write_timeout_ms = 150;
+    open_conn(1, "x", 1);
+    owe(1024 * 1024);
+    expect_gone_after(140);
+}
+
+/* Slow is not gone, however long it takes: neither while there are streams nor at the end. */
+static void test_client_reads_slowly(void **state)
+{
+    size_t n = 200 * 1024;
+    uint8_t bytes[SMALL];
+
+    (void)state;
+    conf.gateway.write_timeout_ms = 300;
+    conf.gateway.idle_timeout_ms = 100;
+    open_conn(1, "x", 1);
+    owe(n);
+    conn_end(c, 0, false);
+    while (n_got < n) {
+        ssize_t k = recv(client, bytes, sizeof(bytes), MSG_DONTWAIT);
+        assert_true(k > 0 || (k < 0 && errno == EAGAIN)); /* not cut off */
+        n_got += k > 0 ? (uint64_t)k : 0;
+        world_for(w.loop, 12);
+    }
+    assert_true(world_until(w.loop, no_conns, NULL));
+}
+
+static const struct handler quiet = {.name = "quiet"};
+
+/* Everything was handed in and the socket is free, but the client opens no window for it. */
+static void test_stream_is_not_taken(void **state)
+{
+    const struct response r = {.status = 200, .content_length = -1};
+
+    (void)state;
+    conf.gateway.write_timeout_ms = 150;
+    open_conn(1, "x", 1);
+    p.s = stream_new(c, 1);
+    p.s->req.method = SLICE("GET");
+    stream_on_head(p.s);
+    p.s->handler = &quiet;
+    stream_send_head(p.s, &r);
+    stream_send_body(p.s, "hello", 5);
+    stream_finish(p.s);
+    uint64_t begun = clock_now_ms();
+    while (p.s && clock_now_ms() < begun + 3000)
+        world_turn(w.loop);
+    assert_null(p.s);
+    assert_int_equal(p.n_resets, 1);
+    assert_int_equal(p.reset_err, GW_ECLIENT_SLOW);
+    assert_true(clock_now_ms() - begun >= 140);
+}
+
+/* ---- everything at once ---- */
+
+/* Connections of all kinds with clients of all kinds, while jobs want threads too. */
+static void test_random(void **state)
+{
+    unsigned seed = 11;
+
+    for (int round = 0; round < 60; round++) {
+        conf.gateway.writer = round % 3 == 0 ? CONF_WRITER_ALWAYS : CONF_WRITER_AUTO;
+        open_conn((unsigned)round % 3, NULL, 0);
+        p.notes = round % 2;
+        if (p.notes)
+            p.s = stream_new(c, 1);
+        for (int i = 0; i < 40; i++) {
+            switch (rand_r(&seed) % 5) {
+            case 0:
+                owe((size_t)rand_r(&seed) % (300 * 1024));
+                break;
+            case 1:
+            case 2:
+                get();
+                break;
+            case 3:
+                world_poll(w.loop);
+                break;
+            default:
+                world_turn(w.loop);
+            }
+        }
+        switch (rand_r(&seed) % 4) {
+        case 0:
+            conn_kill(c);
+            break;
+        case 1:
+            hang_up();
+            p.eof_result = GW_ECLIENT_GONE;
+            break;
+        default: {
+            lock_take(&c->mu);
+            size_t n = p.owed + (size_t)p.made;
+            lock_drop(&c->mu);
+            conn_end(c, 0, rand_r(&seed) % 2);
+            assert_true(world_until(w.loop, got, &n));
+            assert_int_equal(n_got, n);
+            hang_up();
+        }
+        }
+        c = NULL;
+        assert_true(world_until(w.loop, no_conns, NULL));
+        p.s = NULL;
+        teardown(state);
+        setup(state);
+    }
+    open_conn(1, NULL, 0);
+}
+
+int main(void)
+{
+#define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+    const struct CMUnitTest tests[] = {
+        T(test_protocol_is_told),
+        T(test_input),
+        T(test_input_breaks_it),
+        T(test_client_goes),
+        T(test_half_closed),
+        T(test_half_closed_behind_the_end),
+        T(test_worker_sends),
+        T(test_writer_sends_the_rest),
+        T(test_stalled),
+        T(test_no_writers),
+        T(test_writers_always),
+        T(test_events_while_blocked),
+        T(test_killed_while_a_writer_sends),
+        T(test_client_vanishes_while_a_writer_sends),
+        T(test_client_vanishes_while_stalled),
+        T(test_linger),
+        T(test_protocol_breaks_while_it_produces),
+        T(test_protocol_breaks_on_a_writer),
+        T(test_drain),
+        T(test_stop),
+        T(test_idle),
+        T(test_silent_from_the_start),
+        T(test_client_reads_nothing),
+        T(test_client_reads_slowly),
+        T(test_stream_is_not_taken),
+        T(test_random),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
