@@ -479,12 +479,21 @@ static void conn_time_out(struct conn *c, int err)
 /* What only busy connections need is given back. */
 static void conn_cool(struct conn *c, uint64_t now)
 {
-    if (!c->tls_warm || c->n_streams || now < c->idle_since_ms + COOL_MS)
+    if (c->state != CONN_OPEN || c->n_streams || now < c->idle_since_ms + COOL_MS)
+        return;
+    if (!c->tls_warm && c->n_cooled == c->n_requests)
+        return;
+    lock_take(&c->mu);
+    bool quiet = conn_drained_locked(c); /* and so it stays: the lease is the worker's */
+    if (quiet && c->tls)
+        tls_keep_buffers(c->tls, false);
+    lock_drop(&c->mu);
+    if (!quiet)
         return;
     c->tls_warm = false;
-    lock_take(&c->mu);
-    tls_keep_buffers(c->tls, false);
-    lock_drop(&c->mu);
+    c->n_cooled = c->n_requests;
+    if (c->proto->cool)
+        c->proto->cool(c);
 }
 
 static void conn_timer_fn(struct loop *l, struct timer *t)

@@ -13,7 +13,6 @@
 
 #include <netinet/in.h>
 #include <sys/socket.h>
-#include <sys/un.h>
 
 #include "buf.h"
 #include "err.h"
@@ -78,6 +77,10 @@ struct proto {
     /* worker: n body bytes of s were taken or dropped: window credit, or read on. */
     void (*consumed)(struct stream *s, size_t n);
 
+    /* worker: idle for a while, no stream is open and nothing waits to be written: give back
+     * memory that only streams need.  NULL: there is none. */
+    void (*cool)(struct conn *c);
+
     /* worker: free proto_state.  All streams have been closed before. */
     void (*close)(struct conn *c);
 };
@@ -86,11 +89,12 @@ enum conn_lease { LEASE_WORKER, LEASE_WRITER, LEASE_STALLED };
 
 enum conn_state { CONN_HANDSHAKE, CONN_OPEN, CONN_CLOSING, CONN_LINGER, CONN_DEAD };
 
+/* Of a unix socket only the family is kept: nobody asks for its path, and it would be most of a
+ * connection. */
 union sockaddr_any {
     struct sockaddr sa;
     struct sockaddr_in in;
     struct sockaddr_in6 in6;
-    struct sockaddr_un un;
 };
 
 struct conn {
@@ -110,6 +114,7 @@ struct conn {
     struct stream *streams;         /* o  all of them */
     unsigned n_streams;             /* o */
     uint64_t n_requests;            /* o */
+    uint64_t n_cooled;              /* o  n_requests when memory was last given back */
 
     struct lock mu;
     struct tls *tls;             /* m  NULL when plain */

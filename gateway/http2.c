@@ -74,6 +74,11 @@ static void http2_close(struct conn *c)
     free(h);
 }
 
+static void http2_cool(struct conn *c)
+{
+    h2_mem_cool(&http2_of(c)->mem);
+}
+
 /* ---- input ---- */
 
 /* Why input ends the connection. */
@@ -404,5 +409,6 @@ const struct proto http2_proto = {
     .body_ready = http2_body_ready,
     .reset = http2_reset,
     .consumed = http2_consumed,
+    .cool = http2_cool,
     .close = http2_close,
 };

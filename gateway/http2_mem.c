@@ -1,26 +1,29 @@
 #include "http2_mem.h"
 
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 
 #include "err.h"
 
-enum { SIZE = 7 * 4096 };
+enum { PAGE = 4096 };
 
-/* The blocks of a session by their size in 1.52, and where they are put. */
+enum slot { RING, OTHER_RING, SESSION, FRAME, STREAMS, N_SLOTS };
+
+/* The blocks of a session by their size in 1.52, and where they are put.  Of two of one size the
+ * first is asked for first: the ring of what we send. */
 static const struct {
     size_t size, at;
 } slots[] = {
-    {2928, 4304},   /* the session */
-    {1024, 3280},   /* a ring: its last 208 bytes, 26 fields, lie in the session's page */
-    {4096, 7232},   /* the streams' hash table */
-    {16394, 11328}, /* the frame being sent: its first 960 bytes lie in the table's last page */
+    [RING] = {1024, 7120},       /* all of it in the session's page */
+    [OTHER_RING] = {1024, 3168}, /* its last 96 bytes, 12 fields, lie in the session's page */
+    [SESSION] = {2928, 4192},
+    [FRAME] = {16394, 8144},   /* the frame being sent: 48 bytes lie in the session's page */
+    [STREAMS] = {4096, 24576}, /* the streams' hash table: a page */
 };
 
-enum { N_SLOTS = sizeof(slots) / sizeof(slots[0]) };
-
-_Static_assert(11328 + 16394 <= SIZE, "the last slot fits");
+enum { SIZE = 7 * PAGE };
 
 int h2_mem_open(struct h2_mem *m)
 {
@@ -37,6 +40,25 @@ void h2_mem_close(struct h2_mem *m)
     if (m->base)
         munmap(m->base, SIZE);
     *m = (struct h2_mem){0};
+}
+
+static bool is_zero(const uint8_t *p, size_t n)
+{
+    return p[0] == 0 && memcmp(p, p + 1, n - 1) == 0;
+}
+
+void h2_mem_cool(struct h2_mem *m)
+{
+    const unsigned known = 1u << SESSION | 1u << FRAME | 1u << STREAMS;
+    size_t from = 2 * PAGE, to = slots[STREAMS].at;
+
+    if ((m->taken & known) != known)
+        return;
+    /* A table without a stream has become what a fresh page is; one with streams stays. */
+    if (is_zero(m->base + to, slots[STREAMS].size))
+        to += slots[STREAMS].size;
+    /* If it fails the pages are merely kept. */
+    (void)madvise(m->base + from, to - from, MADV_DONTNEED);
 }
 
 /* The slot that p is, or N_SLOTS. */
