@@ -8,7 +8,8 @@
 
 enum {
     ACCEPTS_PER_TURN = 64,
-    PAUSE_MS = 50, /* how long to wait when a limit was reached */
+    PAUSE_MS = 50,        /* how long to wait when a limit was reached */
+    SAY_EVERY_MS = 10000, /* at a limit pauses come with every connection that goes */
     NOTSENT_LOWAT =
         128 * 1024, /* bytes a socket takes beyond what is in flight: priorities decide late */
 };
@@ -46,7 +47,7 @@ struct acceptor {
     struct timer pause;
     bool paused;
     bool stopped;
-    bool said_full;
+    uint64_t said_ms; /* when the log last heard of a pause; 0: never */
 };
 
 /* ---- limits ---- */
@@ -69,9 +70,12 @@ static void acceptor_watch(struct acceptor *a, bool on)
 /* What waits stays in the kernel's backlog meanwhile. */
 static void acceptor_pause(struct acceptor *a, const char *why)
 {
-    if (!a->said_full)
+    uint64_t now = loop_now_ms(a->loop);
+
+    if (!a->said_ms || now >= a->said_ms + SAY_EVERY_MS) {
         log_line(CONF_LOG_WARN, "accepting pauses: %s", why);
-    a->said_full = true;
+        a->said_ms = now;
+    }
     if (!a->paused)
         acceptor_watch(a, false);
     a->paused = true;
@@ -265,7 +269,6 @@ static void port_event(struct loop *l, struct loop_source *src, uint32_t events)
         }
         int fd = accept4(src->fd, &peer.sa, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
         if (fd >= 0) {
-            a->said_full = false;
             port_accepted(port, fd, &peer);
         } else if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
             acceptor_pause(a, strerror(errno));
