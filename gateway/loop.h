@@ -2,11 +2,12 @@
  * gateway/loop.h - the event loop of one worker (or acceptor): descriptors, timers, messages,
  * end-of-turn work.
  *
- * One turn: epoll_wait, messages, ready descriptors, timers due, then the deferred list (end of
+ * One turn: epoll_wait, ready descriptors, messages, timers due, then the deferred list (end of
  * turn).
  *
  * Threads  a loop belongs to the thread that runs it; only loop_post() and loop_stop() may be
- * called by others Units    milliseconds, monotonic
+ *          called by others
+ * Units    milliseconds, monotonic
  */
 #ifndef GATEWAY_LOOP_H
 #define GATEWAY_LOOP_H
