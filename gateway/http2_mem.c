@@ -61,11 +61,14 @@ void h2_mem_cool(struct h2_mem *m)
     (void)madvise(m->base + from, to - from, MADV_DONTNEED);
 }
 
-/* The slot that p is, or N_SLOTS. */
+/* The slot that p is, or N_SLOTS.  Asked of every block that a stream gives back, few of which
+ * are slots. */
 static unsigned slot_of(const struct h2_mem *m, const void *p)
 {
     unsigned i = 0;
 
+    if ((uintptr_t)p - (uintptr_t)m->base >= SIZE)
+        return N_SLOTS;
     while (i < N_SLOTS && p != m->base + slots[i].at)
         i++;
     return i;
