@@ -11,9 +11,10 @@ enum {
     READ_SIZE = 64 * 1024,
     WRITE_AT = 64 * 1024,      /* bytes of tail that are worth a job */
     CONGESTED_AT = 192 * 1024, /* bytes of tail that the file has not taken */
+    LARGE_FILE = 1024 * 1024,  /* a file system takes its time to free more than this */
 };
 
-enum spool_work { WORK_NONE, WORK_WRITE, WORK_READ };
+enum spool_work { WORK_NONE, WORK_WRITE, WORK_READ, WORK_DROP };
 
 /* Field keys:  o the owner loop   j the job while one runs, else o */
 struct spool {
@@ -69,15 +70,6 @@ static void spool_destroy(struct spool *sp)
     chain_fini(&sp->tail);
     chain_fini(&sp->moving);
     free(sp);
-}
-
-void spool_free(struct spool *sp)
-{
-    if (!sp)
-        return;
-    sp->fn = NULL;
-    if (sp->work == WORK_NONE)
-        spool_destroy(sp); /* else when its job ended */
 }
 
 uint64_t spool_len(const struct spool *sp)
@@ -158,7 +150,25 @@ static void read_run(struct job *job)
         k->len = (uint32_t)n;
 }
 
+/* It has no name: this frees it. */
+static void drop_run(struct job *job)
+{
+    struct spool *sp = (struct spool *)(void *)job;
+
+    sp->job_err = 0;
+    close(sp->file_fd);
+    sp->file_fd = -1;
+}
+
 static void spool_go_on(struct spool *sp);
+static void spool_end(struct spool *sp);
+
+static void spool_file_is_empty(struct spool *sp)
+{
+    sp->file_read = sp->file_end = 0;
+    spool_unreserve(sp, sp->reserved);
+    sp->full = false;
+}
 
 static void spool_job_done(struct loop *l, struct job *job)
 {
@@ -178,6 +188,8 @@ static void spool_job_done(struct loop *l, struct job *job)
         sp->err = sp->job_err;
     } else if (work == WORK_WRITE) {
         sp->file_end += sp->moving.n;
+    } else if (work == WORK_DROP) {
+        spool_file_is_empty(sp);
     } else {
         sp->moving.n = sp->moving.head->len;
         sp->file_read += sp->moving.n;
@@ -185,7 +197,7 @@ static void spool_job_done(struct loop *l, struct job *job)
     }
     chain_fini(&sp->moving);
     if (!sp->fn) {
-        spool_destroy(sp);
+        spool_end(sp);
         return;
     }
     spool_go_on(sp);
@@ -194,10 +206,31 @@ static void spool_job_done(struct loop *l, struct job *job)
 
 static void spool_start(struct spool *sp, enum spool_work work)
 {
+    static void (*const runs[])(struct job *) = {
+        [WORK_WRITE] = write_run, [WORK_READ] = read_run, [WORK_DROP] = drop_run};
+
     sp->work = work;
-    sp->job.run = work == WORK_WRITE ? write_run : read_run;
+    sp->job.run = runs[work];
     sp->job.done = spool_job_done;
     writers_job(sp->writers, &sp->job);
+}
+
+/* Its owner is gone and no job runs. */
+static void spool_end(struct spool *sp)
+{
+    if (sp->file_end > LARGE_FILE)
+        spool_start(sp, WORK_DROP);
+    else
+        spool_destroy(sp);
+}
+
+void spool_free(struct spool *sp)
+{
+    if (!sp)
+        return;
+    sp->fn = NULL;
+    if (sp->work == WORK_NONE)
+        spool_end(sp); /* else when its job ended */
 }
 
 /* What is in the page cache is read in place. */
@@ -250,11 +283,10 @@ static void spool_write(struct spool *sp)
 /* All of the file was read: give its bytes back. */
 static void spool_empty_file(struct spool *sp)
 {
-    if (sp->file_end == 0 || ftruncate(sp->file_fd, 0) < 0)
-        return;
-    sp->file_read = sp->file_end = 0;
-    spool_unreserve(sp, sp->reserved);
-    sp->full = false;
+    if (sp->file_end > LARGE_FILE)
+        spool_start(sp, WORK_DROP);
+    else if (sp->file_end && ftruncate(sp->file_fd, 0) == 0)
+        spool_file_is_empty(sp);
 }
 
 /* Start the job that is due, if none runs. */
@@ -270,6 +302,8 @@ static void spool_go_on(struct spool *sp)
         }
     } else {
         spool_empty_file(sp);
+        if (sp->work != WORK_NONE)
+            return;
         if (sp->front.n == 0)
             chain_move(&sp->front, &sp->tail); /* what waited for the file is next */
     }

@@ -46,10 +46,38 @@ static ssize_t maybe_pread(int fd, void *p, size_t n, off_t at)
     return pread(fd, p, n > 100 ? n - 100 : n, at);
 }
 
+static pthread_t loop_thread;
+static atomic_uint n_large_freed;
+
+/* A large file is not freed where a worker would wait for it. */
+static int checked_close(int fd)
+{
+    struct stat st;
+
+    if (fstat(fd, &st) == 0 && st.st_size > 1024 * 1024) {
+        assert_false(pthread_equal(pthread_self(), loop_thread));
+        atomic_fetch_add(&n_large_freed, 1);
+    }
+    return close(fd);
+}
+
+static int checked_ftruncate(int fd, off_t size)
+{
+    struct stat st;
+
+    if (fstat(fd, &st) == 0 && st.st_size > 1024 * 1024)
+        assert_false(pthread_equal(pthread_self(), loop_thread));
+    return ftruncate(fd, size);
+}
+
 #define preadv2 maybe_preadv2
 #define pwrite maybe_pwrite
 #define pread maybe_pread
+#define close checked_close
+#define ftruncate checked_ftruncate
 #include "../../gateway/spool.c"
+#undef close
+#undef ftruncate
 #undef preadv2
 #undef pwrite
 #undef pread
@@ -86,6 +114,8 @@ static int setup(void **state)
     loop_set_user(l, &worker);
     writers = writers_new(2);
     budget = (struct spool_budget){.dir = dir, .memory = MEMORY};
+    loop_thread = pthread_self();
+    atomic_store(&n_large_freed, 0);
     cold = false;
     atomic_store(&writes_left, 1000000);
     atomic_store(&reads_fail, false);
@@ -395,6 +425,32 @@ static void test_freed_in_a_job(void **state)
     assert_int_equal(n_told, before);
 }
 
+static void test_large_file(void **state)
+{
+    (void)state;
+    for (int freed_full = 0; freed_full < 2; freed_full++) {
+        begin(false);
+        n_in = n_out = 0;
+        while (n_in < 2000 * K) {
+            assert_int_equal(put(50 * K), 0);
+            assert_true(world_until(l, jobs_done, NULL));
+        }
+        if (!freed_full) {
+            assert_true(world_until(l, taken_all, NULL));
+            take(1);
+            assert_int_equal(put(50 * K), 0); /* while it is freed */
+            assert_int_equal(put(90 * K), 0);
+            assert_int_equal(spool_len(sp), 140 * K);
+            assert_true(world_until(l, taken_all, NULL));
+        }
+        spool_free(sp);
+        sp = NULL;
+        assert_true(world_until(l, jobs_done, NULL));
+        assert_int_equal(atomic_load(&n_large_freed), freed_full + 1);
+        assert_int_equal(atomic_load(&budget.used), 0);
+    }
+}
+
 /* Two share a budget; what one gives back the other may use. */
 static void test_shared_budget(void **state)
 {
@@ -439,6 +495,7 @@ int main(void)
         T(test_no_dir_takes_no_budget),
         T(test_read_error),
         T(test_freed_in_a_job),
+        T(test_large_file),
         T(test_shared_budget),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
