@@ -81,6 +81,10 @@ struct proto {
      * memory that only streams need.  NULL: there is none. */
     void (*cool)(struct conn *c);
 
+    /* worker, may be NULL: the body of s is collected as fast as it comes: let n bytes of it
+     * be under way at once. */
+    void (*widen)(struct stream *s, size_t n);
+
     /* worker: free proto_state.  All streams have been closed before. */
     void (*close)(struct conn *c);
 };

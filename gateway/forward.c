@@ -289,6 +289,7 @@ static void forward_begin(struct stream *s)
         forward_fail(f, GW_ENO_MEMORY);
         return;
     }
+    stream_widen(s);
     stream_want_body(s);
     body_collect(f);
 }

@@ -394,6 +394,18 @@ static void http2_consumed(struct stream *s, size_t n)
         conn_dirty(c);
 }
 
+static void http2_widen(struct stream *s, size_t n)
+{
+    struct conn *c = s->conn;
+
+    lock_take(&c->mu);
+    /* It cannot fail but for memory; then the window stays as it is. */
+    (void)nghttp2_session_set_local_window_size(http2_of(c)->session, NGHTTP2_FLAG_NONE, s->id,
+                                                (int32_t)n);
+    lock_drop(&c->mu);
+    conn_dirty(c);
+}
+
 const struct proto http2_proto = {
     .name = "HTTP/2",
     .open = http2_open,
@@ -409,6 +421,7 @@ const struct proto http2_proto = {
     .body_ready = http2_body_ready,
     .reset = http2_reset,
     .consumed = http2_consumed,
+    .widen = http2_widen,
     .cool = http2_cool,
     .close = http2_close,
 };

@@ -43,6 +43,8 @@ static void stream_free(struct stream *s)
     else
         c->streams = s->next;
     c->n_streams--;
+    if (s->wide)
+        c->worker->n_wide--;
     c->idle_since_ms = loop_now_ms(c->loop);
     atomic_fetch_sub_explicit(&c->worker->n_streams, 1, memory_order_relaxed);
     chain_fini(&s->in);
@@ -355,6 +357,19 @@ void stream_want_body(struct stream *s)
     s->req.expect_continue = false;
     s->body_at_ms = loop_now_ms(s->loop);
     s->waits_for_body = true;
+}
+
+enum { WIDE_MAX = 8, WIDE_WINDOW = 8 * 1024 * 1024 };
+
+void stream_widen(struct stream *s)
+{
+    struct worker *w = s->conn->worker;
+
+    if (s->wide || s->in_eof || !s->conn->proto->widen || w->n_wide >= WIDE_MAX)
+        return;
+    s->wide = true;
+    w->n_wide++;
+    s->conn->proto->widen(s, WIDE_WINDOW);
 }
 
 void stream_consumed(struct stream *s, size_t n)

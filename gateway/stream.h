@@ -109,6 +109,7 @@ struct stream {
                           */
     bool answered;       /* o  stream_send_head was called */
     bool finished;       /* o  stream_finish or stream_abort was called */
+    bool wide;           /* o  counted in worker->n_wide */
     bool over;           /* o  stream_on_close was called */
     unsigned events;     /* m  STREAM_EV_*, for the protocol's list below */
     struct stream *next_event;  /* m  conn->events */
@@ -166,6 +167,12 @@ void stream_answer(struct stream *s, const struct response *r, struct slice body
 
 /* The handler is ready for the request body: sends 100 Continue if the client waits for it. */
 void stream_want_body(struct stream *s);
+
+/* The body goes to a spool, which takes it as fast as it comes: a client that is never held
+ * up by flow control needs no round trips, and some (git with curl 7.88) stand still for ever
+ * if they are held up at the end of a body.  Bounded: WIDE_MAX streams of a worker at a time,
+ * WIDE_WINDOW bytes each. */
+void stream_widen(struct stream *s);
 
 /* n bytes were taken from the front of s->in (chain_drop / chain_take done by the caller):
  * gives the client credit. */

@@ -37,6 +37,7 @@ struct worker {
     struct send_scratch send;   /* o */
     atomic_uint n_conns;        /* a  relaxed: the acceptor's choice and statistics */
     atomic_uint n_streams;      /* a  relaxed */
+    unsigned n_wide;            /* o  streams with a wide window (stream_widen) */
     unsigned n_jobs;            /* o  under way on writer threads */
     bool draining;              /* o */
     bool stopping;   /* o  connections are cut off; the loop ends with the last one */
