@@ -8,8 +8,12 @@
 # make install    PREFIX=/usr/local, DESTDIR=
 #
 # SAN=address,undefined and SAN=thread build the same into build-asan and build-tsan.
+# V=1 shows the commands.
 
 SHELL := /bin/bash
+V =
+# In front of a command: its short form, and not the command itself.
+say = $(if $(V),,@echo '  $(1) $@';)
 PREFIX ?= /usr/local
 CC = gcc
 SAN =
@@ -65,46 +69,46 @@ tests: all $(UNIT) $(REPLAY) $(PEERS)
 bench: all $(BENCH)
 
 $(B)/h2cgi: $(B)/obj/gateway/main.o $(B)/libh2cgi.a
-	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIBS)
+	$(call say,LD)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIBS)
 
 $(B)/h2cgi-run: $(B)/obj/fcgi/runner.o $(B)/libh2cgi.a
-	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIBS)
+	$(call say,LD)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIBS)
 
 $(B)/libh2cgi.a: $(call objects,$(LIB_SRC))
 	@rm -f $@
-	ar rcs $@ $^
+	$(call say,AR)ar rcs $@ $^
 
 $(B)/libapp.a: $(B)/obj/fcgi/apps/app.o
-	ar rcs $@ $^
+	$(call say,AR)ar rcs $@ $^
 
 $(B)/apps/%: $(B)/obj/fcgi/apps/%.o $(B)/libapp.a
 	@mkdir -p $(@D)
-	$(CC) $(ALL_LDFLAGS) -o $@ $^ -lfcgi -lcrypto
+	$(call say,LD)$(CC) $(ALL_LDFLAGS) -o $@ $^ -lfcgi -lcrypto
 
 $(B)/tests/%: $(B)/obj/tests/unit/%.o $(B)/libh2cgi.a
 	@mkdir -p $(@D)
-	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIBS) $(TEST_LIBS)
+	$(call say,LD)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIBS) $(TEST_LIBS)
 
 $(B)/fuzz/%: $(B)/obj/tests/fuzz/%.o $(B)/libh2cgi.a
 	@mkdir -p $(@D)
-	$(CC) $(subst fuzzer-no-link,fuzzer,$(ALL_LDFLAGS)) -o $@ $^ $(LIBS)
+	$(call say,LD)$(CC) $(subst fuzzer-no-link,fuzzer,$(ALL_LDFLAGS)) -o $@ $^ $(LIBS)
 
 # The same target over kept inputs, with any compiler.
 $(B)/replay/%: $(B)/obj/tests/fuzz/%.o $(B)/obj/tests/fuzz/replay.o $(B)/libh2cgi.a
 	@mkdir -p $(@D)
-	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIBS)
+	$(call say,LD)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIBS)
 
 $(B)/bench/%: $(B)/obj/tests/bench/%.o
 	@mkdir -p $(@D)
-	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIBS)
+	$(call say,LD)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIBS)
 
 $(B)/peers/%: $(B)/obj/tests/peers/%.o
 	@mkdir -p $(@D)
-	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIBS)
+	$(call say,LD)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIBS)
 
 $(B)/obj/%.o: %.c $(B)/flags
 	@mkdir -p $(@D)
-	$(CC) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
+	$(call say,CC)$(CC) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
 
 # The compiler does not know that cmocka's assertions do not return.
 $(B)/obj/tests/%.o: WARN += -Wno-null-dereference
