@@ -219,6 +219,9 @@ static struct spawner_exec_error child_steps(const struct spawner_command *cmd, 
     umask(022);
     if (chdir("/") < 0)
         return (struct spawner_exec_error){STEP_DIRECTORY, errno};
+    /* Behind the change of user too: the C library carries that to all threads, a sanitizer's
+     * own among them, by a signal with a handler. */
+    reset_signals();
     return (struct spawner_exec_error){STEP_EXEC, exec_program(cmd)};
 }
 
@@ -226,7 +229,6 @@ static _Noreturn void child(const struct spawner_command *cmd, int listen_fd, in
                             int error_fd, pid_t spawner)
 {
     setsid();
-    reset_signals();
     struct spawner_exec_error e = child_steps(cmd, listen_fd, out_fd, spawner);
     /* A pipe takes so few bytes whole; if it does not, the exit status says enough. */
     ssize_t n = write(error_fd, &e, sizeof e);
