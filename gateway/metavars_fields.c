@@ -120,7 +120,7 @@ static struct var *vars_of(const struct request *req, const struct conf_route *r
     if (!vars || !names)
         return NULL;
     for (uint32_t i = 0; i < req->n_fields; i++) {
-        uint32_t hash;
+        uint32_t hash = 0; /* set with every name; GCC cannot see it */
         vars[i].name = variable_name(names, req->fields[i].name, &hash);
         if (vars[i].name.n && passes(route, vars[i].name)) {
             var_link(vars, i, &buckets[hash % VAR_BUCKETS]);
