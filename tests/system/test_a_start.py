@@ -69,9 +69,13 @@ def test_processes_and_threads(place, start):
 
 def test_threads_have_names(place, start):
     gateway = start(site(place), workers=2)
-    names = proc.thread_names(gateway.gateway_pid())
-    assert names.count("acceptor") == 1
-    assert names.count("worker") == 2
+    pid = gateway.gateway_pid()
+
+    def named():
+        names = proc.thread_names(pid)
+        return names.count("acceptor") == 1 and names.count("worker") == 2
+
+    proc.wait_until(named, 5, "names, which each thread gives itself")
 
 
 def test_pid_file(place, start):
