@@ -219,15 +219,18 @@ static void conn_flush_fn(struct loop *l, struct loop_task *task)
 /* ALPN or the preface told. */
 static int conn_set_proto(struct conn *c, const struct proto *p)
 {
-    c->proto = p;
+    int rc = p->open(c);
+
+    if (rc < 0)
+        return rc;
     c->state = CONN_OPEN;
     c->idle_since_ms = loop_now_ms(c->loop);
-    c->head_since_ms =
-        c->idle_since_ms; /* who connects has something to say; the protocol clears it */
-    int rc = p->open(c);
-    if (rc < 0)
-        c->proto = NULL;
-    return rc;
+    /* Who connects has something to say; the protocol clears it. */
+    c->head_since_ms = c->idle_since_ms;
+    lock_take(&c->mu); /* a writer may be sending the handshake's last bytes */
+    c->proto = p;
+    lock_drop(&c->mu);
+    return 0;
 }
 
 static void conn_protocol_input(struct conn *c, const uint8_t *p, size_t n)

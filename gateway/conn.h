@@ -113,7 +113,7 @@ struct conn {
     uint16_t peer_port, local_port; /* I */
     bool is_tls;                    /* I */
     enum conn_state state;          /* o */
-    const struct proto *proto;      /* o  NULL until preface or ALPN told; constant after */
+    const struct proto *proto;      /* om NULL until preface or ALPN told; constant after */
     void *proto_state;              /* o/m as the protocol says */
     struct stream *streams;         /* o  all of them */
     unsigned n_streams;             /* o */
