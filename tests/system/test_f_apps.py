@@ -282,30 +282,73 @@ def test_backend_over_tcp(place, start, proto):
 
 # ---- git ----
 
-# git speaks no h2c by prior knowledge
-@pytest.mark.parametrize("scheme, http", [("http", "HTTP/1.1"), ("https", "HTTP/1.1"),
-                                          ("https", "HTTP/2")])
-def test_git(place, start, http, scheme):
-    """clone by anybody, push with a password; bodies gzip'd and in chunks of unknown length."""
+GIT_TIMEOUT_S = 15
+
+
+class Git:
+    """git in a folder of its own, with everything it starts in a process group."""
+
+    def __init__(self, place, http):
+        self.place = place
+        self.command = [need("git"), "-c", f"http.version={http}", "-c",
+                        "http.postBuffer=65536", "-c", "user.name=t", "-c",
+                        "user.email=t@example.org"]
+        self.environment = {**os.environ, "HOME": str(place), "GIT_SSL_NO_VERIFY": "1",
+                            "GIT_CONFIG_NOSYSTEM": "1", "GIT_TERMINAL_PROMPT": "0"}
+
+    def status(self, *args):
+        """Its exit status; TimeoutExpired once all of it is killed."""
+        run = subprocess.Popen([*self.command, *args], cwd=self.place, env=self.environment,
+                               stdin=subprocess.DEVNULL, start_new_session=True)
+        try:
+            return run.wait(GIT_TIMEOUT_S)
+        except subprocess.TimeoutExpired:
+            os.killpg(run.pid, signal.SIGKILL)
+            run.wait()
+            raise
+
+    def __call__(self, *args):
+        assert self.status(*args) == 0, args
+
+
+def push_that_may_hang(git, gateway, *args):
+    """git push over HTTP/2, up to three times.
+
+    A body of unknown length can stop for ever in the client, curl 7.88 with git 2.39: when the
+    body's end is read while nghttp2 has frames to write, curl (Curl_http2_done_sending) sets
+    KEEP_SEND again and so calls git's read function once more after its end of file; git then
+    reads from a pipe that nobody writes to.  The request never ends, so there is nothing to
+    answer.  Once the client is gone the gateway has to end what waits, and serve on.
+    """
+    for _ in range(3):
+        try:
+            assert git.status("-C", "one", "push", "-q", *args) == 0
+            return
+        except subprocess.TimeoutExpired:
+            proc.wait_until(lambda: gateway.pool_pids("h2cgi-run") and
+                            not scripts_of(gateway), 10, "the end of what waited")
+            assert gateway.get("/").status == 200
+    pytest.fail("git push hung three times")
+
+
+def scripts_of(gateway):
+    return [pid for runner in gateway.pool_pids("h2cgi-run") for pid in proc.descendants(runner)]
+
+
+def git_site(place):
+    """A bare repository that anybody may read and alice may write."""
     import crypt
-    repository = place / "git/r.git"
-    environment = {**os.environ, "HOME": str(place), "GIT_SSL_NO_VERIFY": "1",
-                   "GIT_CONFIG_NOSYSTEM": "1", "GIT_TERMINAL_PROMPT": "0"}
-
-    def git(*args, check=True):
-        return subprocess.run([need("git"), "-c", f"http.version={http}", "-c",
-                               "http.postBuffer=65536", "-c", "user.name=t", "-c",
-                               "user.email=t@example.org", *args],
-                              cwd=place, env=environment, capture_output=True, text=True,
-                              check=check, timeout=60)
-
-    git("init", "-q", "--bare", str(repository))
-    git("-C", str(repository), "config", "http.receivepack", "true")
+    git = Git(place, "HTTP/1.1")
+    git("init", "-q", "--bare", "git/r.git")
+    git("-C", "git/r.git", "config", "http.receivepack", "true")
     if is_root():
-        subprocess.run(["chown", "-R", "www-data", repository.parent], check=True)
+        subprocess.run(["chown", "-R", "www-data", place / "git"], check=True)
     write_file(place / "users", "alice:" + crypt.crypt("pw", "$5$saltsalt$") + "\n")
-    gateway = start(f"""
+    write_file(place / "public/index.html", "front\n")
+    return f"""
         [site main]
+        root = {place}/public
+        [route main /]
         root = {place}/public
         [route main /git/]
         pool = scripts
@@ -320,13 +363,26 @@ def test_git(place, start, http, scheme):
         cgi = on
         max_requests = 2
         env.HOME = {place}
-        """)
+        """
+
+
+# git speaks no h2c by prior knowledge
+@pytest.mark.parametrize("scheme, http", [("http", "HTTP/1.1"), ("https", "HTTP/1.1"),
+                                          ("https", "HTTP/2")])
+def test_git(place, start, http, scheme):
+    """clone by anybody, push with a password; bodies gzip'd and in chunks of unknown length."""
+    gateway = start(git_site(place))
+    git = Git(place, http)
     base = f"{scheme}://127.0.0.1:{gateway.ports[scheme]}/git/r.git"
     git("clone", "-q", base, "one")
     write_file(place / "one/big", os.urandom(1 << 20))
     git("-C", "one", "add", "big")
     git("-C", "one", "commit", "-q", "-m", "big")
-    assert git("-C", "one", "push", "-q", base, "HEAD:main", check=False).returncode != 0
-    git("-C", "one", "push", "-q", base.replace("://", "://alice:pw@"), "HEAD:main")
+    assert git.status("-C", "one", "push", "-q", base, "HEAD:main") != 0
+    as_alice = base.replace("://", "://alice:pw@")
+    if http == "HTTP/2":
+        push_that_may_hang(git, gateway, as_alice, "HEAD:main")
+    else:
+        git("-C", "one", "push", "-q", as_alice, "HEAD:main")
     git("clone", "-q", "-b", "main", base, "two")
     assert (place / "two/big").read_bytes() == (place / "one/big").read_bytes()
