@@ -240,7 +240,7 @@ static void conn_protocol_input(struct conn *c, const uint8_t *p, size_t n)
     int rc = c->proto->input(c, p, n);
     c->proto->events(c);
     if (rc < 0)
-        conn_end(c, rc, false);
+        conn_end(c, rc, true); /* lingering: a reset would take our last words with it */
 }
 
 static void conn_input_eof(struct conn *c)
