@@ -523,9 +523,10 @@ def test_idle_connections_hold_nobody_up(runner):
 def test_more_connections_than_there_are_places(runner):
     r = runner()
     path = r.sh("x", "printf '\\nx'\n")
-    many = [r.client() for _ in range(40)]
-    for c in many:
-        c.send(head(path, keep=True) + record(STDIN, 1))
+    many = []
+    for _ in range(40):  # each speaks at once: silent ones give way when places run out
+        many.append(r.client())
+        many[-1].send(head(path, keep=True) + record(STDIN, 1))
     for c in many:
         assert c.read_answer().text == "x"
     for c in many:
