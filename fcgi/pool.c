@@ -38,7 +38,7 @@ static int pool_init_servers(struct pool *p, const struct conf *conf, FILE *erro
             return -1;
         }
         if (!c->n_connect)
-            snprintf(what, sizeof(what), "unix:%s", path);
+            (void)snprintf(what, sizeof(what), "unix:%s", path);
         sv->name = strdup(c->n_connect ? c->connect[i].text : what);
         if (!sv->name || address_parse(sv->name, &sv->addr.storage, &sv->addr_len) < 0) {
             fprintf(errors_to, "pool %s: address %s cannot be resolved\n", c->name,
