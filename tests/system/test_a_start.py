@@ -57,12 +57,14 @@ def test_stop_without_a_gateway_fails(place, start):
 
 
 def test_processes_and_threads(place, start):
-    """A master, a gateway with acceptor and workers, a spawner; nothing else."""
+    """A master, a gateway with acceptor and workers, a spawner; nothing else but a thread of
+    ThreadSanitizer's own."""
+    own = 1 if os.environ.get("H2CGI_SAN") == "thread" else 0
     gateway = start(site(place), workers=2)
     roles = gateway.roles()
     assert set(roles) == {"gateway", "spawner"}
-    assert proc.n_threads(gateway.pid) == 1
-    assert proc.n_threads(roles["spawner"]) == 1
+    assert proc.n_threads(gateway.pid) <= 1 + own
+    assert proc.n_threads(roles["spawner"]) <= 1 + own
     assert proc.n_threads(roles["gateway"]) >= 3
     assert gateway.pool_pids() == []
 

@@ -1,4 +1,5 @@
 """Free loopback ports, from below the range the kernel hands to outgoing connections."""
+import itertools
 import os
 import random
 import socket
@@ -12,13 +13,14 @@ def ephemeral_low():
 
 
 def candidates():
-    """A slice of the range for each parallel test process, from a random start."""
+    """A slice of the range for each parallel test process, round and round from a random start:
+    two calls in a row must not give one port twice."""
     worker = os.environ.get("PYTEST_XDIST_WORKER", "gw0")
     slices = 8
     width = (min(HIGH, ephemeral_low()) - LOW) // slices
     base = LOW + (int(worker.lstrip("gw") or 0) % slices) * width
-    while True:
-        yield base + random.randrange(width)
+    for i in itertools.count(random.randrange(width)):
+        yield base + i % width
 
 
 CANDIDATES = candidates()
