@@ -33,8 +33,6 @@ struct gateway_setup {
     const struct gateway_listener *listeners;
     unsigned n_listeners;
     int spawner_fd; /* SOCK_SEQPACKET to the spawner (spawner.h) */
-    /* SOCK_SEQPACKET to the master (fdpass.h, enum gateway_control); end of file: the master is
-     * gone, end now. */
     int control_fd;
 };
 

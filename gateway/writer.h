@@ -3,9 +3,10 @@
  * leases are given to.
  *
  * A connection's output has exactly one lease holder (conn.h, enum conn_lease).  At the end of
- * a turn the worker sends up to 64 KiB itself; what the socket does not take goes to a writer
- * thread, which sends until the connection is drained and parks.  A socket not writable for 20
- * ms, or no free writer: STALLED, the worker's epoll watches for EPOLLOUT.
+ * a turn the worker sends up to two batches itself (conn_send.h, SEND_BATCH); what is more, or
+ * what the socket does not take, goes to a writer thread, which sends until the connection is
+ * drained and parks.  A socket not writable for 20 ms, or no free writer: STALLED, the worker's
+ * epoll watches for EPOLLOUT.
  *
  * The same threads run jobs: work that may block (cold file reads, spool writes, crypt) and
  * that hands its result to a worker as a message.
