@@ -199,8 +199,8 @@ static void check_socket_path(struct load *l, const struct section *s,
                               const struct conf_pool *pool)
 {
     const char *folder = l->conf->gateway.runtime_dir;
-    int n = snprintf(NULL, 0, "%s/%s.%u.sock", folder ? folder : "", pool->name,
-                     pool->processes - 1);
+    int n =
+        snprintf(NULL, 0, "%s/%s.%u.sock", folder ? folder : "", pool->name, pool->slots - 1);
 
     if (n > SYNTAX_UNIX_MAX)
         complain(&l->bad, s->place,
@@ -209,24 +209,48 @@ static void check_socket_path(struct load *l, const struct section *s,
                  pool->name, folder, SYNTAX_UNIX_MAX);
 }
 
+/* Processes of their own socket. */
+static void check_self(struct load *l, const struct section *s, const struct conf_pool *pool)
+{
+    struct place place = section_place(s, "listen");
+
+    if (!pool->self_address)
+        complain(&l->bad, place,
+                 "listen = self needs connect with the one address that the program binds");
+    else if (pool->processes > 1 && !strstr(pool->self_address, "{slot}"))
+        complain(&l->bad, section_place(s, "processes"),
+                 "%u processes cannot all bind %s; {slot} in it stands for the number of each",
+                 pool->processes, pool->self_address);
+}
+
+static void check_processes(struct load *l, const struct section *s,
+                            const struct conf_pool *pool)
+{
+    if (pool->spawn && pool->listen_self)
+        check_self(l, s, pool);
+    else
+        check_socket_path(l, s, pool);
+}
+
 static void check_pool(struct load *l, const struct section *s)
 {
     const struct conf_pool *pool = s->item;
-    int ways = (section_has(s, "connect") != 0) + (section_has(s, "spawn") != 0) + pool->cgi;
+    bool connects = section_has(s, "connect") && !(pool->spawn && pool->listen_self);
+    int ways = connects + (section_has(s, "spawn") != 0) + pool->cgi;
 
     if (ways != 1) {
         complain(&l->bad, s->place, "[pool %s] needs %s connect, spawn or cgi = on", pool->name,
                  ways ? "only one of" : "one of");
         return;
     }
-    if (section_has(s, "connect")) {
+    if (connects) {
         check_modes(l, s, SCHEMA_CONNECT, "a pool with connect");
     } else if (pool->cgi) {
         check_modes(l, s, SCHEMA_CGI, "a pool with cgi = on");
-        check_socket_path(l, s, pool);
+        check_processes(l, s, pool);
     } else {
         check_modes(l, s, SCHEMA_SPAWN, "a pool with spawn");
-        check_socket_path(l, s, pool);
+        check_processes(l, s, pool);
     }
     check_numbers(l, s, pool);
 }

@@ -124,6 +124,11 @@ struct conf_address {
     const char *text; /* as written: unix:/path, host:port, [v6]:port */
 };
 
+/* "8" is 8 to 8. */
+struct conf_range {
+    unsigned min, max;
+};
+
 struct conf_pool {
     const char *name;
     struct conf_address *connect; /* servers by address; n_connect = 0 when spawned */
@@ -134,9 +139,22 @@ struct conf_pool {
     unsigned
         processes; /* processes h2cgi starts; cgi: max_requests unless set, else 16; spawn: 1;
                            connect: 0 */
-    unsigned requests_per_process; /* requests one process takes at once; 1 */
-    const char *user;              /* NULL: the gateway's user, or whoever started us */
-    struct conf_env *env;          /* environment of the processes */
+    unsigned min_processes;  /* of them kept without a request; processes where the number is
+                               fixed */
+    struct conf_range range; /* what the file says of both; 0 to 0: nothing */
+    unsigned slots;          /* processes and room for successors: sockets, servers */
+    unsigned requests_per_process;     /* requests one process takes at once; 1 */
+    int64_t idle_timeout_ms;           /* a process above min_processes without a request */
+    unsigned max_requests_per_process; /* then a successor takes over; 0: never */
+    int64_t max_age_ms;                /* the same; 0: never */
+    int64_t max_memory;                /* the same, bytes; 0: never */
+    int64_t start_timeout_ms;          /* until a process takes its first connection */
+    int stop_signal;
+    int64_t stop_timeout_ms;  /* between stop_signal and KILL */
+    bool listen_self;         /* spawn: the program binds self_address itself */
+    const char *self_address; /* as connect has it, {slot} where the slot's number goes */
+    const char *user;         /* NULL: the gateway's user, or whoever started us */
+    struct conf_env *env;     /* environment of the processes */
     unsigned n_env;
     unsigned max_requests; /* in flight, the whole pool; connect: 16; spawned: processes *
                               requests_per_process */

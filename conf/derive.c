@@ -56,17 +56,42 @@ static void derive_gateway(struct load *l)
 static void derive_processes(const struct section *s, struct conf_pool *pool)
 {
     if (section_has(s, "processes"))
-        return;
-    if (pool->cgi)
+        pool->processes = pool->range.max;
+    else if (pool->cgi)
         /* A runner runs one program at a time. */
         pool->processes = section_has(s, "max_requests") ? pool->max_requests : POOL_REQUESTS;
     else
         pool->processes = pool->spawn ? 1 : 0;
+    pool->min_processes = section_has(s, "processes") ? pool->range.min : pool->processes;
+}
+
+/* A successor runs beside the process it replaces, on a socket of its own; a quarter of a pool
+ * may be replaced at a time. */
+static void derive_slots(struct conf_pool *pool)
+{
+    bool replaces = pool->max_requests_per_process || pool->max_age_ms || pool->max_memory;
+    bool one_address = pool->self_address && !strstr(pool->self_address, "{slot}");
+
+    pool->slots = pool->processes;
+    if (pool->processes && replaces && !one_address)
+        pool->slots += (pool->processes + 3) / 4;
+}
+
+/* Where the programs of listen = self will be found; to all others the pool is one of processes
+ * like any. */
+static void derive_self(struct conf_pool *pool)
+{
+    if (!pool->spawn || !pool->listen_self || pool->n_connect != 1)
+        return;
+    pool->self_address = pool->connect[0].text;
+    pool->n_connect = 0;
 }
 
 static void derive_pool(const struct section *s, struct conf_pool *pool)
 {
+    derive_self(pool);
     derive_processes(s, pool);
+    derive_slots(pool);
     if (!section_has(s, "max_requests"))
         pool->max_requests =
             pool->n_connect ? POOL_REQUESTS : pool->processes * pool->requests_per_process;

@@ -2,6 +2,7 @@
 
 #include <inttypes.h>
 #include <limits.h>
+#include <signal.h>
 
 /* The number setters write fields of these sizes only. */
 _Static_assert(sizeof(enum conf_body) == sizeof(int), "enums are stored as int");
@@ -41,6 +42,11 @@ static const struct schema_word response_words[] = {
     {"spool", CONF_BODY_SPOOL}, {"stream", CONF_BODY_STREAM}, {NULL, 0}};
 static const struct schema_word links_words[] = {
     {"inside", CONF_LINKS_INSIDE}, {"follow", CONF_LINKS_FOLLOW}, {NULL, 0}};
+static const struct schema_word never_words[] = {{"off", 0}, {NULL, 0}};
+static const struct schema_word listen_words[] = {{"given", 0}, {"self", 1}, {NULL, 0}};
+static const struct schema_word signal_words[] = {
+    {"TERM", SIGTERM}, {"INT", SIGINT},   {"QUIT", SIGQUIT}, {"HUP", SIGHUP},
+    {"USR1", SIGUSR1}, {"USR2", SIGUSR2}, {"KILL", SIGKILL}, {NULL, 0}};
 static const struct schema_word auth_words[] = {{"off", 0}, {"basic", 1}, {NULL, 0}};
 
 static const struct schema_kind kinds[SCHEMA_SECTIONS] = {
@@ -225,9 +231,33 @@ static const struct schema_key keys[] = {
      "A variable in the environment of the processes, beside PATH, HOME, USER, LOGNAME and "
      "SHELL.",
      LIST(conf_pool, env, n_env), .modes = SCHEMA_SPAWN | SCHEMA_CGI},
-    {SCHEMA_POOL, "processes", SCHEMA_NUMBER, 1, 4096, "1", "processes",
-     "Processes that are kept running; with cgi as many as max_requests unless set.",
-     P(processes), .derived = true, .modes = SCHEMA_SPAWN | SCHEMA_CGI},
+    {SCHEMA_POOL, "processes", SCHEMA_RANGE, 0, 4096, "1", NULL,
+     "Processes; 0-8: from none to 8, as requests need; with cgi max_requests unless set.",
+     P(range), .derived = true, .modes = SCHEMA_SPAWN | SCHEMA_CGI},
+    {SCHEMA_POOL, "idle_timeout", SCHEMA_DURATION, 1, DAY, "60s", "time",
+     "A process that had no request for so long is ended, down to the least of processes.",
+     P(idle_timeout_ms), .modes = SCHEMA_SPAWN | SCHEMA_CGI},
+    {SCHEMA_POOL, "max_requests_per_process", SCHEMA_NUMBER, 1, 1000000000, "off", "requests",
+     "A process that had so many requests is replaced once its successor is up.",
+     P(max_requests_per_process), .words = never_words, .modes = SCHEMA_SPAWN | SCHEMA_CGI},
+    {SCHEMA_POOL, "max_age", SCHEMA_DURATION, 1, 366 * (int64_t)DAY, "off", "time",
+     "A process that is so old is replaced once its successor is up.", P(max_age_ms),
+     .words = never_words, .modes = SCHEMA_SPAWN | SCHEMA_CGI},
+    {SCHEMA_POOL, "max_memory", SCHEMA_SIZE, MIB, SIZE_MOST, "off", "bytes",
+     "A process is replaced when it, or one of its children, keeps more resident.",
+     P(max_memory), .words = never_words, .modes = SCHEMA_SPAWN | SCHEMA_CGI},
+    {SCHEMA_POOL, "start_timeout", SCHEMA_DURATION, 1, HOUR, "60s", "time",
+     "A process that took no connection for so long since its start is ended and tried again.",
+     P(start_timeout_ms), .modes = SCHEMA_SPAWN | SCHEMA_CGI},
+    {SCHEMA_POOL, "stop_signal", SCHEMA_ENUM, 0, 0, "TERM", NULL,
+     "What a process is sent to end it; its group gets TERM after a third of stop_timeout.",
+     P(stop_signal), .words = signal_words, .modes = SCHEMA_SPAWN},
+    {SCHEMA_POOL, "stop_timeout", SCHEMA_DURATION, 1, 10 * 60 * SECOND, "3s", "time",
+     "How long a process and all it started have to end before they are killed.",
+     P(stop_timeout_ms), .modes = SCHEMA_SPAWN},
+    {SCHEMA_POOL, "listen", SCHEMA_ENUM, 0, 0, "given", NULL,
+     "given: a listening socket is its descriptor 0; self: it binds what connect names.",
+     P(listen_self), .words = listen_words, .modes = SCHEMA_SPAWN},
     {SCHEMA_POOL, "requests_per_process", SCHEMA_NUMBER, 1, 4096, "1", "requests",
      "Requests that one process takes at once: its threads, or its own children.",
      P(requests_per_process), .modes = SCHEMA_SPAWN},
@@ -303,6 +333,7 @@ static const char *const type_names[SCHEMA_TYPES] = {
     [SCHEMA_PATH] = "path",
     [SCHEMA_BOOL] = "on or off",
     [SCHEMA_NUMBER] = "number",
+    [SCHEMA_RANGE] = "number or min-max",
     [SCHEMA_SIZE] = "size",
     [SCHEMA_DURATION] = "duration",
     [SCHEMA_ENUM] = "word",
@@ -353,7 +384,8 @@ void schema_print_range(const struct schema_key *key, FILE *out)
     if (key->type == SCHEMA_ENUM)
         return;
     fprintf(out, "%s%s", comma, schema_type_name(key->type));
-    if (key->type == SCHEMA_NUMBER || key->type == SCHEMA_SIZE || key->type == SCHEMA_DURATION)
+    if (key->type == SCHEMA_NUMBER || key->type == SCHEMA_RANGE || key->type == SCHEMA_SIZE ||
+        key->type == SCHEMA_DURATION)
         fprintf(out, " %s to %s", schema_number(key->type, key->min).s,
                 schema_number(key->type, key->max).s);
     if (key->unit && key->type == SCHEMA_NUMBER)

@@ -25,6 +25,7 @@ enum schema_type {
     SCHEMA_PATH,     /* absolute; without a slash at its end */
     SCHEMA_BOOL,     /* on, off */
     SCHEMA_NUMBER,   /* decimal digits */
+    SCHEMA_RANGE,    /* a number, or two with a '-' between: struct conf_range */
     SCHEMA_SIZE,     /* bytes: 512, 64K, 8M, 1G */
     SCHEMA_DURATION, /* 500ms, 30s, 5m, 1h */
     SCHEMA_ENUM,     /* one of words */

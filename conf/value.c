@@ -112,6 +112,24 @@ static const char *set_number(const struct value *v)
     return NULL;
 }
 
+/* "8", "2-8", "0-8"; not "0", which would serve nothing. */
+static const char *set_range(const struct value *v)
+{
+    ssize_t dash = slice_find(v->text, '-');
+    struct slice low = dash < 0 ? v->text : slice_of(v->text.p, (size_t)dash);
+    struct slice high = dash < 0 ? v->text : slice_from(v->text, (size_t)dash + 1);
+    int64_t min = slice_decimal(low, INT64_MAX), max = slice_decimal(high, INT64_MAX);
+
+    if (min < 0 || max < 0)
+        return wrong(v, "not a number, nor two with a - between", "");
+    if (max < 1 || max > v->key->max || min < v->key->min)
+        return wrong(v, "the most must be 1 to ", schema_number(SCHEMA_NUMBER, v->key->max).s);
+    if (min > max)
+        return wrong(v, "the least is over the most", "");
+    *(struct conf_range *)field(v) = (struct conf_range){(unsigned)min, (unsigned)max};
+    return NULL;
+}
+
 static const char *set_enum(const struct value *v)
 {
     const struct schema_word *word = word_find(v->key->words, v->text);
@@ -426,6 +444,7 @@ static setter *const setters[SCHEMA_TYPES] = {
     [SCHEMA_PATH] = set_path,
     [SCHEMA_BOOL] = set_bool,
     [SCHEMA_NUMBER] = set_number,
+    [SCHEMA_RANGE] = set_range,
     [SCHEMA_SIZE] = set_number,
     [SCHEMA_DURATION] = set_number,
     [SCHEMA_ENUM] = set_enum,

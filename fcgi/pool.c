@@ -17,7 +17,7 @@ enum {
 
 static unsigned pool_server_count(const struct conf_pool *c)
 {
-    return c->n_connect ? c->n_connect : c->processes;
+    return c->n_connect ? c->n_connect : c->slots;
 }
 
 static int pool_init_servers(struct pool *p, const struct conf *conf, FILE *errors_to)
@@ -26,19 +26,17 @@ static int pool_init_servers(struct pool *p, const struct conf *conf, FILE *erro
 
     for (unsigned i = 0; i < p->n_servers; i++) {
         struct fcgi_server *sv = &p->servers[i];
-        char path[128], what[160];
+        char what[160];
 
         sv->pool = p;
         sv->index = i;
         sv->max = c->n_connect ? p->max : c->requests_per_process;
         if (!c->n_connect &&
-            !spawner_socket_path(path, sizeof(path), conf->gateway.runtime_dir, c, i)) {
+            !spawner_address(what, sizeof(what), conf->gateway.runtime_dir, c, i)) {
             fprintf(errors_to, "pool %s: runtime_dir is too long for a socket's path\n",
                     c->name);
             return -1;
         }
-        if (!c->n_connect)
-            (void)snprintf(what, sizeof(what), "unix:%s", path);
         sv->name = strdup(c->n_connect ? c->connect[i].text : what);
         if (!sv->name || address_parse(sv->name, &sv->addr.storage, &sv->addr_len) < 0) {
             fprintf(errors_to, "pool %s: address %s cannot be resolved\n", c->name,

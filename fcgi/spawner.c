@@ -23,8 +23,9 @@
 enum {
     EVENTS_A_TURN = 64,
     MESSAGES_A_TURN = 256, /* from the gateway: no flood keeps the other work waiting */
-    END_LIMIT_MS = 5000,   /* TERM, 3 s (runners 4), KILL, and a moment for the KILL to work */
+    END_SLACK_MS = 1000,   /* beyond the longest stop_timeout: for the KILL to work */
     ORPHANS_LIMIT_MS = 2000,
+    MEMORY_LOOK_MS = 2000, /* between two looks at what processes have resident */
 };
 
 struct spawner {
@@ -34,7 +35,8 @@ struct spawner {
     struct watch control, gateway, signals;
     bool gateway_full; /* EPOLLOUT is asked for */
     bool ending;
-    uint64_t end_ms; /* ending: not later than this */
+    uint64_t end_ms;    /* ending: not later than this */
+    uint64_t memory_ms; /* when max_memory is looked at; UINT64_MAX: no pool has it */
 };
 
 bool spawner_socket_path(char *out, size_t cap, const char *runtime_dir,
@@ -43,6 +45,46 @@ bool spawner_socket_path(char *out, size_t cap, const char *runtime_dir,
     int n = snprintf(out, cap, "%s/%s.%u.sock", runtime_dir, pool->name, (unsigned)slot);
 
     return n > 0 && (size_t)n < cap && (size_t)n < sizeof((struct sockaddr_un *)NULL)->sun_path;
+}
+
+struct slice spawner_slot_text(struct arena *a, struct slice text, uint32_t slot)
+{
+    static const struct slice word = {"{slot}", 6};
+    struct slice out = SLICE("");
+
+    for (;;) {
+        size_t n = 0;
+        while (n < text.n && !slice_starts(slice_from(text, n), word))
+            n++;
+        if (n == text.n)
+            return arena_printf(a, "%.*s%.*s", SLICE_FMT(out), SLICE_FMT(text));
+        out = arena_printf(a, "%.*s%.*s%u", SLICE_FMT(out), (int)n, text.p, (unsigned)slot);
+        if (!out.p)
+            return out;
+        text = slice_from(text, n + word.n);
+    }
+}
+
+bool spawner_address(char *out, size_t cap, const char *runtime_dir,
+                     const struct conf_pool *pool, uint32_t slot)
+{
+    static const char unix_word[] = "unix:";
+    struct arena a;
+
+    if (!pool->self_address) {
+        if (cap < sizeof unix_word)
+            return false;
+        memcpy(out, unix_word, sizeof unix_word);
+        return spawner_socket_path(out + sizeof unix_word - 1, cap - sizeof unix_word + 1,
+                                   runtime_dir, pool, slot);
+    }
+    arena_init(&a);
+    struct slice text = spawner_slot_text(&a, slice_str(pool->self_address), slot);
+    bool fits = text.p && text.n < cap;
+    if (fits)
+        memcpy(out, text.p, text.n + 1);
+    arena_fini(&a);
+    return fits;
 }
 
 /* A module of its own clock, so that a test of spawner and pool links no event loop. */
@@ -104,7 +146,8 @@ static struct slot *find_slot(struct spawner *sp, const struct spawner_msg *msg)
     if (msg->generation != sp->env.setup->generation)
         return NULL;
     for (unsigned i = 0; i < sp->n_slots; i++) {
-        if (sp->slots[i].pool == msg->pool && sp->slots[i].slot == msg->slot)
+        const struct spawner_socket *at = sp->slots[i].socket;
+        if (at->pool == msg->pool && at->slot == msg->slot)
             return &sp->slots[i];
     }
     return NULL;
@@ -116,12 +159,15 @@ static void obey(struct spawner *sp, const struct spawner_msg *msg)
 {
     struct slot *s = find_slot(sp, msg);
 
-    if (!s || (msg->verb != SPAWNER_START && msg->verb != SPAWNER_STOP))
+    if (!s || (msg->verb != SPAWNER_START && msg->verb != SPAWNER_STOP &&
+               msg->verb != SPAWNER_ANSWERS))
         log_line(CONF_LOG_WARN,
                  "spawner: message refused: verb %u generation %u pool %u slot %u", msg->verb,
                  msg->generation, msg->pool, msg->slot);
     else if (msg->verb == SPAWNER_START)
         slot_start(s, now_ms());
+    else if (msg->verb == SPAWNER_ANSWERS)
+        slot_answers(s);
     else
         slot_stop(s, now_ms());
 }
@@ -170,10 +216,15 @@ static void begin_end(struct spawner *sp)
 {
     if (sp->ending)
         return;
+    uint64_t longest = 0;
+
     sp->ending = true;
-    sp->end_ms = now_ms() + END_LIMIT_MS;
-    for (unsigned i = 0; i < sp->n_slots; i++)
+    for (unsigned i = 0; i < sp->n_slots; i++) {
+        uint64_t ms = proc_end_ms(sp->slots[i].conf);
+        longest = ms > longest ? ms : longest;
         slot_stop(&sp->slots[i], now_ms());
+    }
+    sp->end_ms = now_ms() + longest + END_SLACK_MS;
 }
 
 static void obey_master(struct spawner *sp, char verb, int *fds, size_t n)
@@ -251,6 +302,33 @@ static int open_signals(void)
     return signalfd(-1, &wanted, SFD_NONBLOCK | SFD_CLOEXEC);
 }
 
+/* ---- memory ---- */
+
+static void take_memory(void *user, pid_t session, uint64_t bytes)
+{
+    struct spawner *sp = user;
+
+    for (unsigned i = 0; i < sp->n_slots; i++)
+        slot_memory(&sp->slots[i], session, bytes);
+}
+
+static bool looks_at_memory(const struct conf *conf)
+{
+    for (unsigned i = 0; i < conf->n_pools; i++) {
+        if (conf->pools[i].max_memory)
+            return true;
+    }
+    return false;
+}
+
+static void look_at_memory(struct spawner *sp, uint64_t now)
+{
+    if (now < sp->memory_ms || sp->ending)
+        return;
+    spawner_kin_memory(take_memory, sp);
+    sp->memory_ms = now + MEMORY_LOOK_MS;
+}
+
 /* ---- life ---- */
 
 static bool needs_runner(const struct conf *conf)
@@ -281,6 +359,7 @@ static int spawner_open(struct spawner *sp, const struct spawner_setup *setup)
                            .control = {.fd = -1},
                            .gateway = {.fd = -1},
                            .signals = {.fd = -1}};
+    sp->memory_ms = looks_at_memory(setup->conf) ? now_ms() + MEMORY_LOOK_MS : UINT64_MAX;
     if (needs_runner(setup->conf))
         sp->env.runner_fd = open(setup->runner_path, O_PATH | O_CLOEXEC);
     sp->env.epoll_fd = epoll_create1(EPOLL_CLOEXEC);
@@ -315,7 +394,7 @@ static void spawner_close(struct spawner *sp)
 
 static int timeout_ms(const struct spawner *sp)
 {
-    uint64_t now = now_ms(), next = sp->ending ? sp->end_ms : UINT64_MAX;
+    uint64_t now = now_ms(), next = sp->ending ? sp->end_ms : sp->memory_ms;
 
     for (unsigned i = 0; i < sp->n_slots; i++) {
         uint64_t at = slot_next_ms(&sp->slots[i]);
@@ -351,6 +430,7 @@ static void turn(struct spawner *sp)
             w->fn(w->owner);
     }
     uint64_t now = now_ms();
+    look_at_memory(sp, now);
     for (unsigned i = 0; i < sp->n_slots; i++)
         slot_tick(&sp->slots[i], now);
     send_all_news(sp);
@@ -365,8 +445,10 @@ int spawner_run(const struct spawner_setup *setup)
         spawner_close(&sp);
         return 1;
     }
-    for (unsigned i = 0; i < sp.n_slots; i++)
-        slot_start(&sp.slots[i], now_ms());
+    for (unsigned i = 0; i < sp.n_slots; i++) {
+        if (sp.slots[i].socket->slot < sp.slots[i].conf->min_processes)
+            slot_start(&sp.slots[i], now_ms());
+    }
     while (!is_over(&sp))
         turn(&sp);
     unsigned n = descend_kill(NULL, 0, ORPHANS_LIMIT_MS);

@@ -7,9 +7,17 @@
  * Life     a slot that was started stays wanted: its process is restarted when it ends, at once
  *          if it ran for 10 s or exited with status 0 (backoff.h), else after a delay that
  *          grows from 100 ms to 30 s and is logged with the reason (exit status, signal)
- *          Every slot is wanted from the start, without being asked for, so a restarted spawner
- *          needs nobody who remembers; SPAWNER_START on a slot that runs is answered with
- *          SPAWNER_RUNNING
+ *          The slots below min_processes are wanted from the start, without being asked for;
+ *          all else is the gateway's to say.  SPAWNER_START on a slot that runs is answered
+ *          with SPAWNER_RUNNING
+ * Ready    a process is ready when it has taken its first connection: the spawner connects to
+ *          its socket before it starts it, sends nothing, and looks whether anything still
+ *          waits there to be accepted.  One that binds its own socket is ready when a connect
+ *          works.  start_timeout ends those that do not get so far
+ * End      stop_signal to the process, TERM to its group after a third of stop_timeout or when
+ *          the process has ended, KILL after stop_timeout.  So does what has left the group:
+ *          orphans come back to the spawner, a child subreaper, and are known by the mark in
+ *          their environment (spawner_kin.h)
  * News     a gateway that does not read its end blocks nothing and loses all but the latest of
  *          each slot; a new one (SPAWNER_CONTROL_GATEWAY) is told of every process that runs
  * Output   stdout and stderr of a process go to the error log, line by line, with pool and pid
@@ -25,30 +33,39 @@
 enum spawner_verb {
     SPAWNER_START = 1,   /* gateway -> spawner: want this slot */
     SPAWNER_STOP = 2,    /* gateway -> spawner: end it, do not restart */
-    SPAWNER_RUNNING = 3, /* spawner -> gateway: pid */
+    SPAWNER_RUNNING = 3, /* spawner -> gateway: pid, age_ms, flags; again when those change */
     SPAWNER_ENDED = 4,  /* spawner -> gateway: pid, wait status, rusage; it will be restarted in
                            delay_ms, or never if stopped */
     SPAWNER_FAILED = 5, /* spawner -> gateway: could not be started (exec failed, no such user):
                            err is errno; retried in delay_ms */
+    SPAWNER_ANSWERS = 6, /* gateway -> spawner: it had a byte from there, so it is ready,
+                            although its backlog never was empty */
+};
+
+/* Of SPAWNER_RUNNING. */
+enum {
+    SPAWNER_READY = 1, /* it takes connections */
+    SPAWNER_LARGE = 2, /* it is over max_memory */
 };
 
 struct spawner_msg {
     uint32_t verb;
     uint32_t generation; /* of the configuration, from 1 */
     uint32_t pool;       /* index into conf->pools */
-    uint32_t slot;       /* 0 .. processes - 1 */
+    uint32_t slot;       /* 0 .. slots - 1 */
     int32_t pid;
     int32_t status; /* wait status, or errno for SPAWNER_FAILED */
     uint32_t delay_ms;
-    uint32_t pad;
+    uint32_t flags;
+    int64_t age_ms;
     int64_t utime_us, stime_us, maxrss_kb;
 };
 
-/* A listening socket of a pool process, bound by the master as runtime_dir/POOL.SLOT.sock (mode
- * 0600, owned by the gateway's user). */
+/* A slot for a pool process, and its listening socket, bound by the master as
+ * runtime_dir/POOL.SLOT.sock (mode 0600, owned by the gateway's user). */
 struct spawner_socket {
     uint32_t pool, slot;
-    int listen_fd;
+    int listen_fd; /* -1: the process binds a socket itself */
 };
 
 /* What the master says on control_fd (fdpass.h). */
@@ -77,5 +94,12 @@ int spawner_run(const struct spawner_setup *setup);
  * (107 bytes). */
 bool spawner_socket_path(char *out, size_t cap, const char *runtime_dir,
                          const struct conf_pool *pool, uint32_t slot);
+
+/* Where its requests go, as connect would have it: that socket, or what it binds itself. */
+bool spawner_address(char *out, size_t cap, const char *runtime_dir,
+                     const struct conf_pool *pool, uint32_t slot);
+
+/* text with the slot's number for each {slot}.  p is NULL: memory is out. */
+struct slice spawner_slot_text(struct arena *a, struct slice text, uint32_t slot);
 
 #endif

@@ -33,7 +33,14 @@ static int runner_argv(const struct spawner_setup *setup, const struct conf_pool
     return cmd->argv[0] ? 0 : ENOMEM;
 }
 
-static int spawn_argv(const struct conf_pool *pool, struct arena *a,
+/* A value of the INI as the process of this slot gets it. */
+static struct slice own_text(const struct conf_pool *pool, struct arena *a, struct slice text,
+                             uint32_t slot)
+{
+    return pool->listen_self ? spawner_slot_text(a, text, slot) : arena_dup(a, text);
+}
+
+static int spawn_argv(const struct conf_pool *pool, uint32_t slot, struct arena *a,
                       struct spawner_command *cmd)
 {
     size_t n = 0;
@@ -44,7 +51,7 @@ static int spawn_argv(const struct conf_pool *pool, struct arena *a,
     if (!cmd->argv)
         return ENOMEM;
     for (size_t i = 0; i < n; i++) {
-        cmd->argv[i] = dup_text(a, pool->spawn[i]);
+        cmd->argv[i] = (char *)(uintptr_t)own_text(pool, a, slice_str(pool->spawn[i]), slot).p;
         if (!cmd->argv[i])
             return ENOMEM;
     }
@@ -60,7 +67,8 @@ static bool pool_sets(const struct conf_pool *pool, const char *name)
     return false;
 }
 
-static int make_envp(const struct conf_pool *pool, struct arena *a, struct spawner_command *cmd)
+static int make_envp(const struct conf_pool *pool, uint32_t slot, const char *mark,
+                     struct arena *a, struct spawner_command *cmd)
 {
     const struct {
         const char *name, *value;
@@ -71,7 +79,7 @@ static int make_envp(const struct conf_pool *pool, struct arena *a, struct spawn
     enum { N_OWN = sizeof own / sizeof own[0] };
     size_t n = 0;
 
-    char **envp = arena_zalloc(a, (N_OWN + pool->n_env + 1) * sizeof *envp);
+    char **envp = arena_zalloc(a, (N_OWN + pool->n_env + 2) * sizeof *envp);
     if (!envp)
         return ENOMEM;
     for (size_t i = 0; i < N_OWN; i++) {
@@ -83,12 +91,16 @@ static int make_envp(const struct conf_pool *pool, struct arena *a, struct spawn
         envp[n++] = (char *)(uintptr_t)s.p;
     }
     for (unsigned i = 0; i < pool->n_env; i++) {
-        struct slice s = arena_printf(a, "%.*s=%.*s", SLICE_FMT(pool->env[i].name),
-                                      SLICE_FMT(pool->env[i].value));
-        if (!s.p)
+        struct slice value = own_text(pool, a, pool->env[i].value, slot);
+        struct slice s =
+            arena_printf(a, "%.*s=%.*s", SLICE_FMT(pool->env[i].name), SLICE_FMT(value));
+        if (!s.p || !value.p)
             return ENOMEM;
         envp[n++] = (char *)(uintptr_t)s.p;
     }
+    envp[n] = dup_text(a, mark);
+    if (!envp[n])
+        return ENOMEM;
     cmd->envp = envp;
     return 0;
 }
@@ -103,16 +115,17 @@ static const char *env_value(char *const *envp, struct slice name_and_equals)
 }
 
 int spawner_command_make(const struct spawner_setup *setup, const struct conf_pool *pool,
-                         int runner_fd, struct arena *a, struct spawner_command *ret_cmd)
+                         uint32_t slot, const char *mark, int runner_fd, struct arena *a,
+                         struct spawner_command *ret_cmd)
 {
     const char *user = pool->user ? pool->user : setup->conf->gateway.user;
     struct spawner_command cmd = {.program_fd = pool->cgi ? runner_fd : -1};
 
     int err = user ? identity_find(a, user, &cmd.id) : identity_self(a, &cmd.id);
     if (!err)
-        err = pool->cgi ? runner_argv(setup, pool, a, &cmd) : spawn_argv(pool, a, &cmd);
+        err = pool->cgi ? runner_argv(setup, pool, a, &cmd) : spawn_argv(pool, slot, a, &cmd);
     if (!err)
-        err = make_envp(pool, a, &cmd);
+        err = make_envp(pool, slot, mark, a, &cmd);
     if (err)
         return err;
     cmd.path = env_value(cmd.envp, SLICE("PATH="));
@@ -149,7 +162,9 @@ static void reset_signals(void)
  * to 2 occupied. */
 static int set_descriptors(int listen_fd, int out_fd)
 {
-    if (dup2(listen_fd, 0) < 0 || dup2(out_fd, 1) < 0 || dup2(out_fd, 2) < 0)
+    int in_fd = listen_fd < 0 ? open("/dev/null", O_RDONLY | O_CLOEXEC) : listen_fd;
+
+    if (in_fd < 0 || dup2(in_fd, 0) < 0 || dup2(out_fd, 1) < 0 || dup2(out_fd, 2) < 0)
         return errno;
     /* FastCGI 2.2: the application accepts on descriptor 0; libfcgi and PHP block in it. */
     int flags = fcntl(0, F_GETFL);

@@ -21,13 +21,17 @@ struct spawner_command {
     const struct rlimit *nofile; /* NULL: inherited */
 };
 
+enum { SPAWNER_MARK = 48 };
+
 /*
  * The command of a pool: argv from the INI, or for cgi pools the runner with the pool's
  * timeout; PATH, HOME, USER, LOGNAME and SHELL of the user, then env.NAME of the pool, which
- * overrides them; nothing else is passed on.  0, or errno (ENOENT: no such user).
+ * overrides them, and mark ("NAME=VALUE", spawner_kin.h); nothing else is passed on.  {slot}
+ * is replaced where the pool binds its own sockets.  0, or errno (ENOENT: no such user).
  */
 int spawner_command_make(const struct spawner_setup *setup, const struct conf_pool *pool,
-                         int runner_fd, struct arena *a, struct spawner_command *ret_cmd);
+                         uint32_t slot, const char *mark, int runner_fd, struct arena *a,
+                         struct spawner_command *ret_cmd);
 
 /* What the child could not do, sent through the pipe of spawner_exec. */
 struct spawner_exec_error {
@@ -37,7 +41,8 @@ struct spawner_exec_error {
 const char *spawner_exec_step_name(int step);
 
 /*
- * Fork and exec: listen_fd becomes descriptor 0, out_fd 1 and 2, all others are closed; own
+ * Fork and exec: listen_fd (-1: /dev/null) becomes descriptor 0, out_fd 1 and 2, all others
+ * are closed; own
  * session and process group (the pid is the group's number), default signals, umask 022,
  * working directory "/".  Returns the pid, and the end of a pipe that gives a struct
  * spawner_exec_error, or end of file once the program runs.  -1 with errno when the fork

@@ -3,17 +3,23 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "../gateway/log.h"
-#include "descend.h"
+#include "address.h"
 
 enum {
     READ_SIZE = 16 * 1024,
     READS_A_TURN = 4,  /* so that one noisy process does not hold up the others */
     READS_AT_END = 64, /* 1 MiB: more than any pipe holds */
+    LOOK_FIRST_MS = 2, /* whether a process is ready; doubled up to */
+    LOOK_MAX_MS = 50,
+    LEFT_MS = 20, /* whether what an ended process left is gone */
+    KILL_AGAIN_MS = 100,
 };
 
 /* ---- watches ---- */
@@ -43,7 +49,7 @@ static void log_output(void *user, struct slice text)
 {
     const struct proc *p = user;
 
-    log_app_line(CONF_LOG_WARN, p->pool, NULL, p->pid, text);
+    log_app_line(CONF_LOG_WARN, p->conf->name, NULL, p->kin.pid, text);
 }
 
 static void read_output(struct proc *p, int max_reads)
@@ -89,16 +95,18 @@ static void on_exec(void *owner)
     watch_close(&p->exec);
 }
 
-static pid_t fork_it(const struct spawner_env *env, const struct conf_pool *pool, int listen_fd,
-                     int out_fd, int *ret_error_fd, int *ret_err)
+static pid_t fork_it(struct proc *p, int listen_fd, int out_fd, int *ret_error_fd, int *ret_err)
 {
     struct spawner_command cmd;
     struct arena arena;
     pid_t pid = -1;
 
     arena_init(&arena);
-    *ret_err = spawner_command_make(env->setup, pool, env->runner_fd, &arena, &cmd);
+    spawner_kin_mark(p->kin.mark);
+    *ret_err = spawner_command_make(p->env->setup, p->conf, p->slot, p->kin.mark,
+                                    p->env->runner_fd, &arena, &cmd);
     if (*ret_err == 0) {
+        p->kin.uid = cmd.id.uid;
         pid = spawner_exec(&cmd, listen_fd, out_fd, ret_error_fd);
         *ret_err = pid < 0 ? errno : 0;
     }
@@ -106,8 +114,26 @@ static pid_t fork_it(const struct spawner_env *env, const struct conf_pool *pool
     return pid;
 }
 
-struct proc *proc_start(const struct spawner_env *env, const struct conf_pool *pool,
-                        int listen_fd, uint64_t now_ms, int *ret_err)
+static void link_proc(struct proc *p)
+{
+    p->all_next = p->env->all;
+    p->all_prev = &p->env->all;
+    if (p->all_next)
+        p->all_next->all_prev = &p->all_next;
+    p->env->all = p;
+}
+
+static void unlink_proc(struct proc *p)
+{
+    *p->all_prev = p->all_next;
+    if (p->all_next)
+        p->all_next->all_prev = p->all_prev;
+}
+
+static int try_connect(const struct proc *p);
+
+struct proc *proc_start(struct spawner_env *env, const struct spawner_socket *socket,
+                        uint64_t now_ms, int *ret_err)
 {
     struct proc *p = calloc(1, sizeof *p);
     int out[2] = {-1, -1}, exec_fd = -1;
@@ -120,20 +146,28 @@ struct proc *proc_start(const struct spawner_env *env, const struct conf_pool *p
         *ret_err = errno;
         goto close_pipe;
     }
-    p->pool = pool->name;
+    p->env = env;
+    p->conf = &env->setup->conf->pools[socket->pool];
+    p->slot = socket->slot;
     p->started_ms = now_ms;
-    p->kill_after_ms = PROC_KILL_MS + (pool->cgi ? PROC_RUNNER_MS : 0);
     p->step_ms = UINT64_MAX;
+    p->look_after_ms = LOOK_FIRST_MS;
+    p->look_ms = now_ms + p->look_after_ms;
     lines_init(&p->lines, log_output, p);
     /* Watched before the fork: what fails then needs no process to be taken back. */
     if (watch_add(&p->out, env->epoll_fd, out[0], on_output, p) < 0) {
         *ret_err = errno;
         goto close_pipe;
     }
-    p->pid = fork_it(env, pool, listen_fd, out[1], &exec_fd, ret_err);
-    if (p->pid < 0)
+    /* So that there is something for it to accept.  Full already is as good. */
+    if (socket->listen_fd >= 0)
+        (void)try_connect(p);
+    p->listen_fd = socket->listen_fd;
+    p->kin.pid = fork_it(p, socket->listen_fd, out[1], &exec_fd, ret_err);
+    if (p->kin.pid < 0)
         goto close_pipe;
     close(out[1]);
+    link_proc(p);
     /* Out of memory for the watch: it counts as started; exec's failure shows in its status. */
     if (watch_add(&p->exec, env->epoll_fd, exec_fd, on_exec, p) < 0) {
         p->exec_state = PROC_RUNNING;
@@ -149,7 +183,82 @@ close_pipe:
     return NULL;
 }
 
+/* ---- ready ---- */
+
+/* Connect to its socket and close at once.  0, or errno.  What it reads of the connection is its
+ * end; FastCGI applications go on to the next one then. */
+static int try_connect(const struct proc *p)
+{
+    struct sockaddr_storage addr;
+    socklen_t len;
+    char text[160];
+    int err = 0;
+
+    if (!spawner_address(text, sizeof text, p->env->setup->conf->gateway.runtime_dir, p->conf,
+                         p->slot) ||
+        address_parse(text, &addr, &len) < 0)
+        return EINVAL;
+    int fd = socket(addr.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    if (fd < 0 || connect(fd, (struct sockaddr *)&addr, len) < 0)
+        err = errno;
+    if (err == EINPROGRESS) { /* TCP to this machine: answered by now, or never */
+        struct pollfd pfd = {.fd = fd, .events = POLLOUT};
+        socklen_t err_len = sizeof err;
+        if (poll(&pfd, 1, 0) == 1)
+            (void)getsockopt(fd, SOL_SOCKET, SO_ERROR, &err, &err_len);
+    }
+    if (fd >= 0)
+        close(fd);
+    return err;
+}
+
+static bool takes_connections(const struct proc *p)
+{
+    struct pollfd pfd = {.fd = p->listen_fd, .events = POLLIN};
+
+    if (p->listen_fd < 0)
+        return try_connect(p) == 0;
+    return poll(&pfd, 1, 0) == 0; /* nobody waits to be accepted any more */
+}
+
+static void look_if_ready(struct proc *p, uint64_t now_ms)
+{
+    uint64_t limit_ms = (uint64_t)p->conf->start_timeout_ms;
+
+    p->ready = p->exec_state == PROC_RUNNING && takes_connections(p);
+    if (p->ready)
+        return;
+    if (limit_ms && now_ms >= p->started_ms + limit_ms) {
+        log_line(CONF_LOG_ERROR,
+                 "pool=%s process %ld took no connection within start_timeout, %llu ms: ended",
+                 p->conf->name, (long)p->kin.pid, (unsigned long long)limit_ms);
+        p->late = true;
+        proc_end(p, now_ms);
+        return;
+    }
+    p->look_after_ms = p->look_after_ms * 2 < LOOK_MAX_MS ? p->look_after_ms * 2 : LOOK_MAX_MS;
+    p->look_ms = now_ms + p->look_after_ms;
+}
+
 /* ---- end ---- */
+
+static bool is_leader(const void *user, pid_t pid)
+{
+    for (const struct proc *p = ((const struct spawner_env *)user)->all; p; p = p->all_next) {
+        if (!p->reaped && p->kin.pid == pid)
+            return true;
+    }
+    return false;
+}
+
+static bool has_user(const void *user, uid_t uid)
+{
+    for (const struct proc *p = ((const struct spawner_env *)user)->all; p; p = p->all_next) {
+        if (!p->reaped && p->kin.uid == uid)
+            return true;
+    }
+    return false;
+}
 
 static void step_to(struct proc *p, enum proc_step step, uint64_t at_ms)
 {
@@ -157,31 +266,36 @@ static void step_to(struct proc *p, enum proc_step step, uint64_t at_ms)
     p->step_ms = at_ms;
 }
 
-/* Once the leader has been reaped its number may belong to a stranger; a group with a child of
- * ours in it cannot. */
-static bool group_exists(const struct proc *p)
+/* To all of it that is there. */
+static void signal_all(struct proc *p, int sig, uint64_t now_ms)
 {
-    return p->pid > 1 && (!p->reaped || descend_group_is_ours(p->pid));
+    const struct spawner_kin_ops ops = {is_leader, has_user, p->env};
+
+    if (!p->reaped) {
+        kill(-p->kin.pid, sig);
+        return;
+    }
+    p->left = spawner_kin_signal(&p->kin, sig, &ops) > 0;
+    p->look_ms = now_ms + LEFT_MS;
 }
 
-static void signal_group(const struct proc *p, int sig)
+static uint64_t stop_ms(const struct conf_pool *pool)
 {
-    if (group_exists(p))
-        kill(-p->pid, sig);
+    return (uint64_t)pool->stop_timeout_ms + (pool->cgi ? PROC_RUNNER_MS : 0);
+}
+
+uint64_t proc_end_ms(const struct conf_pool *pool)
+{
+    return stop_ms(pool) + 2 * KILL_AGAIN_MS;
 }
 
 void proc_end(struct proc *p, uint64_t now_ms)
 {
     if (p->step != PROC_LIVES)
         return;
-    p->kill_ms = now_ms + p->kill_after_ms;
-    if (p->reaped) {
-        signal_group(p, SIGTERM);
-        step_to(p, PROC_GROUP_TOLD, p->kill_ms);
-        return;
-    }
-    kill(p->pid, SIGTERM);
-    step_to(p, PROC_LEADER_TOLD, now_ms + PROC_GROUP_MS);
+    p->kill_ms = now_ms + stop_ms(p->conf);
+    kill(p->kin.pid, p->conf->stop_signal);
+    step_to(p, PROC_LEADER_TOLD, now_ms + stop_ms(p->conf) / 3);
 }
 
 void proc_reaped(struct proc *p, uint64_t now_ms)
@@ -194,9 +308,11 @@ void proc_reaped(struct proc *p, uint64_t now_ms)
     lines_flush(&p->lines);
     p->reaped = true;
     if (p->step == PROC_LIVES)
-        p->kill_ms = now_ms + p->kill_after_ms;
-    if (p->step == PROC_LIVES || p->step == PROC_LEADER_TOLD) {
-        signal_group(p, SIGTERM);
+        p->kill_ms = now_ms + stop_ms(p->conf);
+    if (p->step == PROC_KILLED) {
+        signal_all(p, SIGKILL, now_ms);
+    } else {
+        signal_all(p, SIGTERM, now_ms);
         step_to(p, PROC_GROUP_TOLD, p->kill_ms);
     }
 }
@@ -207,31 +323,52 @@ static void take_step(struct proc *p, uint64_t now_ms)
     case PROC_LIVES:
         break;
     case PROC_LEADER_TOLD:
-        signal_group(p, SIGTERM);
+        signal_all(p, SIGTERM, now_ms);
         step_to(p, PROC_GROUP_TOLD, p->kill_ms);
         break;
     case PROC_GROUP_TOLD:
     case PROC_KILLED:
         /* Again and again: a fork in the middle of the first one may have been missed. */
-        signal_group(p, SIGKILL);
-        step_to(p, PROC_KILLED, now_ms + 100);
+        signal_all(p, SIGKILL, now_ms);
+        step_to(p, PROC_KILLED, now_ms + KILL_AGAIN_MS);
         break;
     }
 }
 
 bool proc_tick(struct proc *p, uint64_t now_ms)
 {
-    if (now_ms >= p->step_ms)
+    if (!p->reaped) {
+        if (!p->ready && p->step == PROC_LIVES && now_ms >= p->look_ms)
+            look_if_ready(p, now_ms);
+        if (now_ms >= p->step_ms)
+            take_step(p, now_ms);
+        return false;
+    }
+    if (p->left && now_ms >= p->step_ms)
         take_step(p, now_ms);
-    if (group_exists(p))
+    else if (p->left && now_ms >= p->look_ms)
+        signal_all(p, 0, now_ms);
+    if (p->left)
         return false;
     p->step_ms = UINT64_MAX;
     return p->out.fd < 0;
 }
 
+static uint64_t earlier(uint64_t a, uint64_t b)
+{
+    return a < b ? a : b;
+}
+
+uint64_t proc_next_ms(const struct proc *p)
+{
+    bool looks = p->reaped ? p->left : !p->ready && p->step == PROC_LIVES;
+
+    return looks ? earlier(p->look_ms, p->step_ms) : p->step_ms;
+}
+
 void proc_abandon(struct proc *p)
 {
-    signal_group(p, SIGKILL);
+    signal_all(p, SIGKILL, p->look_ms);
     lines_flush(&p->lines);
     watch_close(&p->out);
 }
@@ -240,6 +377,7 @@ void proc_free(struct proc *p)
 {
     if (!p)
         return;
+    unlink_proc(p);
     watch_close(&p->exec);
     watch_close(&p->out);
     free(p);

@@ -1,5 +1,6 @@
 /*
- * fcgi/spawner_proc.h - one run of a pool process: its output into the log, and its end.
+ * fcgi/spawner_proc.h - one run of a pool process: its output into the log, when it is ready, and
+ * its end.
  *
  * Life     proc_start, then proc_tick each turn; proc_end or its own death; proc_reaped when
  * wait() gave its status; free once proc_tick says that nothing of it is left
@@ -11,7 +12,7 @@
 #define FCGI_SPAWNER_PROC_H
 
 #include "lines.h"
-#include "spawner_exec.h"
+#include "spawner_kin.h"
 
 /* A descriptor in the spawner's epoll; the epoll event points to it. */
 struct watch {
@@ -29,6 +30,7 @@ struct spawner_env {
     const struct spawner_setup *setup;
     int epoll_fd;
     int runner_fd; /* -1: no cgi pool */
+    struct proc *all;
 };
 
 /* On the way to its end; each step is due at step_ms. */
@@ -36,23 +38,33 @@ enum proc_step {
     PROC_LIVES,
     PROC_LEADER_TOLD, /* TERM to the process alone: a watcher of workers that is told together
                          with them would start new ones */
-    PROC_GROUP_TOLD,  /* TERM to its whole group */
-    PROC_KILLED,      /* KILL to the group, repeated */
+    PROC_GROUP_TOLD,  /* TERM to its whole group, and to what has left that */
+    PROC_KILLED,      /* KILL to all of it, repeated */
 };
 
 enum proc_exec { PROC_STARTING, PROC_RUNNING, PROC_FAILED };
 
 struct proc {
-    struct proc *next; /* of the same slot, younger first */
-    const char *pool;  /* its name, for the log */
-    pid_t pid;         /* also its group and session */
-    struct watch out;  /* stdout and stderr */
-    struct watch exec; /* end of file when the program runs */
+    struct proc *next;                 /* of the same slot, younger first */
+    struct proc *all_next, **all_prev; /* env->all */
+    struct spawner_env *env;
+    const struct conf_pool *conf;
+    uint32_t slot;
+    int listen_fd;          /* the slot's */
+    struct spawner_kin kin; /* its pid, also its group and session */
+    struct watch out;       /* stdout and stderr */
+    struct watch exec;      /* end of file when the program runs */
     enum proc_exec exec_state;
     struct spawner_exec_error error; /* PROC_FAILED */
     bool reaped;
+    bool ready; /* it takes connections */
+    bool late;  /* ended for start_timeout */
+    bool large; /* over max_memory */
+    bool left;  /* reaped: something that it started is there */
     enum proc_step step;
     uint64_t started_ms;
+    uint64_t look_ms;       /* when it is looked whether it is ready, or anything is left */
+    unsigned look_after_ms; /* the pause before the next look */
     uint64_t step_ms;       /* UINT64_MAX: nothing is due */
     uint64_t kill_ms;       /* when the group is killed */
     uint64_t kill_after_ms; /* that long after the first TERM */
@@ -60,26 +72,28 @@ struct proc {
 };
 
 enum {
-    PROC_GROUP_MS = 1000,
-    PROC_KILL_MS = 3000,
     PROC_RUNNER_MS = 1000, /* more for runners, which give their scripts 3 s themselves */
 };
 
 /* NULL with *ret_err = errno when it could not even be forked or prepared. */
-struct proc *proc_start(const struct spawner_env *env, const struct conf_pool *pool,
-                        int listen_fd, uint64_t now_ms, int *ret_err);
+struct proc *proc_start(struct spawner_env *env, const struct spawner_socket *socket,
+                        uint64_t now_ms, int *ret_err);
 
-/* TERM to the process, a second later to its group, KILL three seconds after the first. */
+/* From stop_signal to KILL, see spawner.h. */
 void proc_end(struct proc *p, uint64_t now_ms);
+
+/* How long proc_end may take with a process of this pool. */
+uint64_t proc_end_ms(const struct conf_pool *pool);
 
 /* wait() returned its status: its last output is read, what it left in its group is ended. */
 void proc_reaped(struct proc *p, uint64_t now_ms);
 
-/* Take the steps that are due.  true once the process, its group and its output are gone. */
+/* Take the steps that are due.  true once the process, what it started and its output are gone.
+ */
 bool proc_tick(struct proc *p, uint64_t now_ms);
+uint64_t proc_next_ms(const struct proc *p);
 
-/* Close its output although somebody holds the other end (a daemon it left behind), and kill
- * its group. */
+/* Close its output although somebody holds the other end, and kill what it left. */
 void proc_abandon(struct proc *p);
 
 void proc_free(struct proc *p);

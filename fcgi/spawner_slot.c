@@ -6,15 +6,12 @@
 
 #include "../gateway/log.h"
 
-void slot_init(struct slot *s, const struct spawner_env *env,
-               const struct spawner_socket *socket)
+void slot_init(struct slot *s, struct spawner_env *env, const struct spawner_socket *socket)
 {
     *s = (struct slot){
         .env = env,
         .conf = &env->setup->conf->pools[socket->pool],
-        .pool = socket->pool,
-        .slot = socket->slot,
-        .listen_fd = socket->listen_fd,
+        .socket = socket,
         .start_ms = UINT64_MAX,
     };
 }
@@ -27,8 +24,8 @@ static struct spawner_msg news(const struct slot *s, enum spawner_verb verb, pid
     return (struct spawner_msg){
         .verb = verb,
         .generation = s->env->setup->generation,
-        .pool = s->pool,
-        .slot = s->slot,
+        .pool = s->socket->pool,
+        .slot = s->socket->slot,
         .pid = pid,
         .status = status,
         .delay_ms = delay_ms,
@@ -52,10 +49,17 @@ static void tell_ended(struct slot *s, struct spawner_msg msg, const struct rusa
     s->running.verb = 0;
 }
 
-static void tell_running(struct slot *s)
+static unsigned flags_of(const struct proc *p)
 {
-    s->running = news(s, SPAWNER_RUNNING, s->current->pid, 0, 0);
-    s->running_told = true;
+    return (p->ready ? SPAWNER_READY : 0) | (p->large ? SPAWNER_LARGE : 0);
+}
+
+static void tell_running(struct slot *s, uint64_t now_ms)
+{
+    s->told_flags = flags_of(s->current);
+    s->running = news(s, SPAWNER_RUNNING, s->current->kin.pid, 0, 0);
+    s->running.flags = s->told_flags;
+    s->running.age_ms = (int64_t)(now_ms - s->current->started_ms);
 }
 
 /* ---- start ---- */
@@ -87,8 +91,8 @@ static void start_now(struct slot *s, uint64_t now_ms)
     int err = 0;
 
     s->start_ms = UINT64_MAX;
-    s->running_told = false;
-    struct proc *p = proc_start(s->env, s->conf, s->listen_fd, now_ms, &err);
+    s->told_flags = SLOT_UNTOLD;
+    struct proc *p = proc_start(s->env, s->socket, now_ms, &err);
     if (!p) {
         failed(s, 0, "start", err, now_ms);
         return;
@@ -103,11 +107,10 @@ void slot_start(struct slot *s, uint64_t now_ms)
 {
     if (!s->wanted) {
         s->wanted = true;
-        s->backoff = (struct backoff){0};
         s->start_ms = s->current ? UINT64_MAX : now_ms;
     }
     if (s->current && s->current->exec_state == PROC_RUNNING)
-        tell_running(s);
+        tell_running(s, now_ms);
 }
 
 void slot_stop(struct slot *s, uint64_t now_ms)
@@ -116,6 +119,24 @@ void slot_stop(struct slot *s, uint64_t now_ms)
     s->start_ms = UINT64_MAX;
     if (s->current)
         proc_end(s->current, now_ms);
+}
+
+void slot_answers(struct slot *s)
+{
+    if (s->current && s->current->exec_state == PROC_RUNNING)
+        s->current->ready = true;
+}
+
+void slot_memory(struct slot *s, pid_t session, uint64_t bytes)
+{
+    struct proc *p = s->current;
+
+    if (!p || p->kin.pid != session || p->large || !s->conf->max_memory ||
+        bytes <= (uint64_t)s->conf->max_memory)
+        return;
+    p->large = true;
+    log_line(CONF_LOG_NOTICE, "pool=%s process %ld is over max_memory: %llu K resident",
+             s->conf->name, (long)session, (unsigned long long)bytes / 1024);
 }
 
 /* ---- end ---- */
@@ -131,29 +152,31 @@ static void log_end(const struct slot *s, const struct proc *p, int status, unsi
     else if (s->wanted)
         (void)snprintf(then, sizeof then, ", restarted");
     log_line(good ? CONF_LOG_INFO : CONF_LOG_ERROR, "pool=%s process %ld ended: %s%s%s%s",
-             s->conf->name, (long)p->pid, reason, then,
+             s->conf->name, (long)p->kin.pid, reason, then,
              !good && p->lines.last[0] ? "; its last line: " : "", good ? "" : p->lines.last);
 }
 
 static void ended(struct slot *s, struct proc *p, int status, const struct rusage *usage,
                   uint64_t now_ms)
 {
-    bool asked = p->step != PROC_LIVES;
+    bool asked = p->step != PROC_LIVES && !p->late;
     unsigned delay = 0;
 
     proc_reaped(p, now_ms);
     s->current = NULL;
     if (p->exec_state == PROC_FAILED) {
-        failed(s, p->pid, spawner_exec_step_name(p->error.step), p->error.err, now_ms);
+        failed(s, p->kin.pid, spawner_exec_step_name(p->error.step), p->error.err, now_ms);
         return;
     }
     if (s->wanted && !asked) {
-        bool clean = WIFEXITED(status) && WEXITSTATUS(status) == 0;
-        delay = backoff_next(&s->backoff, clean, now_ms - p->started_ms, SLOT_DELAY_MAX_MS);
+        bool clean = WIFEXITED(status) && WEXITSTATUS(status) == 0 && !p->late;
+        /* One that never was ready did not run, however long it took. */
+        uint64_t ran_ms = p->late ? 0 : now_ms - p->started_ms;
+        delay = backoff_next(&s->backoff, clean, ran_ms, SLOT_DELAY_MAX_MS);
     }
     log_end(s, p, status, delay);
     s->start_ms = s->wanted ? now_ms + delay : UINT64_MAX;
-    tell_ended(s, news(s, SPAWNER_ENDED, p->pid, status, delay), usage);
+    tell_ended(s, news(s, SPAWNER_ENDED, p->kin.pid, status, delay), usage);
 }
 
 bool slot_reaped(struct slot *s, pid_t pid, int status, const struct rusage *usage,
@@ -161,7 +184,7 @@ bool slot_reaped(struct slot *s, pid_t pid, int status, const struct rusage *usa
 {
     struct proc *p = s->current;
 
-    if (!p || p->pid != pid)
+    if (!p || p->kin.pid != pid)
         return false;
     ended(s, p, status, usage, now_ms);
     return true;
@@ -171,10 +194,12 @@ bool slot_reaped(struct slot *s, pid_t pid, int status, const struct rusage *usa
 
 void slot_tick(struct slot *s, uint64_t now_ms)
 {
-    if (s->current && s->current->exec_state == PROC_RUNNING && !s->running_told) {
-        log_line(CONF_LOG_INFO, "pool=%s process %ld started", s->conf->name,
-                 (long)s->current->pid);
-        tell_running(s);
+    if (s->current && s->current->exec_state == PROC_RUNNING &&
+        s->told_flags != flags_of(s->current)) {
+        if (s->told_flags == SLOT_UNTOLD)
+            log_line(CONF_LOG_INFO, "pool=%s process %ld started", s->conf->name,
+                     (long)s->current->kin.pid);
+        tell_running(s, now_ms);
     }
     for (struct proc **at = &s->procs; *at;) {
         struct proc *p = *at;
@@ -194,8 +219,9 @@ uint64_t slot_next_ms(const struct slot *s)
     uint64_t next = s->wanted && !s->current ? s->start_ms : UINT64_MAX;
 
     for (const struct proc *p = s->procs; p; p = p->next) {
-        if (p->step_ms < next)
-            next = p->step_ms;
+        uint64_t at = proc_next_ms(p);
+        if (at < next)
+            next = at;
     }
     return next;
 }

@@ -13,32 +13,37 @@
 
 enum {
     SLOT_DELAY_MAX_MS = 30 * 1000,
+    SLOT_UNTOLD = 1u << 31,
     SLOT_PROCS_MAX = 4, /* ended ones whose output or group is still there; then abandoned */
 };
 
 struct slot {
-    const struct spawner_env *env;
+    struct spawner_env *env;
+    const struct spawner_socket *socket; /* pool, slot, listening socket */
     const struct conf_pool *conf;
-    uint32_t pool, slot;
-    int listen_fd;
     bool wanted;
     struct proc *current; /* started and not reaped; NULL: none */
     struct proc *procs;   /* all, current among them */
     struct backoff backoff;
-    uint64_t start_ms; /* when the next start is due */
-    bool running_told; /* of current */
+    uint64_t start_ms;   /* when the next start is due */
+    unsigned told_flags; /* of current, as the gateway heard last; SLOT_UNTOLD: nothing */
 
     /* News for the gateway, at most two: how the last process ended, then that the next one
      * runs.  Only the latest of each is kept, so a gateway that does not read costs nothing. */
     struct spawner_msg ended, running; /* verb 0: nothing to tell */
 };
 
-void slot_init(struct slot *s, const struct spawner_env *env,
-               const struct spawner_socket *socket);
+void slot_init(struct slot *s, struct spawner_env *env, const struct spawner_socket *socket);
 
 /* Wanted from now on.  Where a process runs already the gateway is told again. */
 void slot_start(struct slot *s, uint64_t now_ms);
 void slot_stop(struct slot *s, uint64_t now_ms);
+
+/* The gateway had an answer from its process. */
+void slot_answers(struct slot *s);
+
+/* A member of this session has so many bytes resident. */
+void slot_memory(struct slot *s, pid_t session, uint64_t bytes);
 
 /* wait4() gave this for pid.  false: not a process of this slot. */
 bool slot_reaped(struct slot *s, pid_t pid, int status, const struct rusage *usage,

@@ -143,7 +143,7 @@ static void gateway_want_processes(struct gateway *g)
     for (unsigned i = 0; i < conf->n_pools; i++) {
         if (conf->pools[i].n_connect)
             continue;
-        for (unsigned slot = 0; slot < conf->pools[i].processes; slot++) {
+        for (unsigned slot = 0; slot < conf->pools[i].min_processes; slot++) {
             struct spawner_msg m = {.verb = SPAWNER_START,
                                     .generation = g->setup->generation,
                                     .pool = i,

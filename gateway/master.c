@@ -19,8 +19,8 @@
 enum {
     GENERATION = 1, /* of the configuration; a reload will count on */
     GATEWAY_END_MS = 3000,
-    SPAWNER_END_MS = 8000, /* its processes have 3 s, and what escaped them is looked for */
-    DRAIN_SLACK_MS = 5000, /* beyond drain_timeout, which the gateway keeps itself */
+    SPAWNER_SLACK_MS = 5000, /* beyond the longest stop_timeout: what escaped is looked for */
+    DRAIN_SLACK_MS = 5000,   /* beyond drain_timeout, which the gateway keeps itself */
     LEFT_OVER_MS = 2000,
 };
 
@@ -371,12 +371,24 @@ static void end_child(struct master *m, struct child *c, unsigned limit_ms)
     ended_within(m, c, LEFT_OVER_MS);
 }
 
+/* Its processes have stop_timeout. */
+static unsigned spawner_end_ms(const struct conf *conf)
+{
+    int64_t longest = 0;
+
+    for (unsigned i = 0; i < conf->n_pools; i++) {
+        if (conf->pools[i].stop_timeout_ms > longest)
+            longest = conf->pools[i].stop_timeout_ms;
+    }
+    return (unsigned)longest + SPAWNER_SLACK_MS;
+}
+
 void master_stop(struct master *m)
 {
     tell_gateway(m, GATEWAY_CONTROL_END);
     end_child(m, &m->gateway, GATEWAY_END_MS);
     close_fd(&m->spawner.control_fd); /* it ends everything and itself */
-    end_child(m, &m->spawner, SPAWNER_END_MS);
+    end_child(m, &m->spawner, spawner_end_ms(m->conf));
     unsigned n = descend_kill(NULL, 0, LEFT_OVER_MS);
     if (n)
         log_line(CONF_LOG_NOTICE, "%u left-over processes killed", n);

@@ -21,7 +21,7 @@ static size_t count(const struct conf *conf)
     size_t n = 0;
 
     for (unsigned i = 0; i < conf->n_pools; i++)
-        n += is_ours(&conf->pools[i]) ? conf->pools[i].processes : 0;
+        n += is_ours(&conf->pools[i]) ? conf->pools[i].slots : 0;
     return n;
 }
 
@@ -51,10 +51,11 @@ int poolsocks_open(const struct conf *conf, const struct identity *user,
         return -1;
     }
     for (uint32_t pool = 0; pool < conf->n_pools; pool++) {
-        uint32_t slots = is_ours(&conf->pools[pool]) ? conf->pools[pool].processes : 0;
+        uint32_t slots = is_ours(&conf->pools[pool]) ? conf->pools[pool].slots : 0;
+        bool binds = !conf->pools[pool].listen_self;
         for (uint32_t slot = 0; slot < slots; slot++) {
-            int fd = open_one(conf, pool, slot, user, errors_to);
-            if (fd < 0) {
+            int fd = binds ? open_one(conf, pool, slot, user, errors_to) : -1;
+            if (binds && fd < 0) {
                 poolsocks_close(&p, true);
                 return -1;
             }
@@ -71,6 +72,8 @@ void poolsocks_close(struct poolsocks *p, bool with_files)
 
     for (unsigned i = 0; i < p->n; i++) {
         const struct spawner_socket *s = &p->all[i];
+        if (s->listen_fd < 0)
+            continue;
         close(s->listen_fd);
         if (with_files && spawner_socket_path(path, sizeof path, p->conf->gateway.runtime_dir,
                                               &p->conf->pools[s->pool], s->slot))

@@ -121,6 +121,17 @@ static const struct error_row {
     {false, "[pool p]\nspawn = /x\nprocesses = 2\nmax_requests = 3\nkeepalive = 4\n",
      "x:8: max_requests = 3, but 2 processes take 1 at once each\n"
      "x:9: keepalive = 4 is over max_requests = 3\n"},
+    {false, "[pool p]\nspawn = /x\nlisten = self\n",
+     "x:7: listen = self needs connect with the one address that the program binds\n"},
+    {false, "[pool p]\nspawn = /x\nlisten = self\nconnect = h:1 h:2\n",
+     "x:7: listen = self needs connect with the one address that the program binds\n"},
+    {false, "[pool p]\nspawn = /x\nconnect = h:1\n",
+     "x:5: [pool p] needs only one of connect, spawn or cgi = on\n"},
+    {false, "[pool p]\nspawn = /x\nlisten = self\nconnect = unix:/a\nprocesses = 0-2\n",
+     "x:9: 2 processes cannot all bind unix:/a; {slot} in it stands for the number of each\n"},
+    {false, "[pool p]\ncgi = on\nstop_signal = INT\nlisten = self\n",
+     "x:7: \"stop_signal\" has no meaning in a pool with cgi = on\n"
+     "x:8: \"listen\" has no meaning in a pool with cgi = on\n"},
 };
 
 static void test_errors(void **state)

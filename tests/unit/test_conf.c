@@ -149,6 +149,41 @@ static const struct pool_row {
     {"cgi = on\nprocesses = 5\nmax_requests = 4\ntimeout = 2h", 5, 4, 4, 7200000},
 };
 
+/* min_processes and slots. */
+static const struct slots_row {
+    const char *keys;
+    unsigned min, max, slots, max_requests;
+} slots_rows[] = {
+    {"connect = unix:/x", 0, 0, 0, 16},
+    {"spawn = /x\nprocesses = 4", 4, 4, 4, 4},
+    {"spawn = /x\nprocesses = 0-8", 0, 8, 8, 8},
+    {"spawn = /x\nmax_age = 1h", 1, 1, 2, 1},
+    {"spawn = /x\nprocesses = 2-5\nmax_memory = 64M\nrequests_per_process = 2", 2, 5, 7, 10},
+    {"cgi = on\nprocesses = 0-4\nmax_requests_per_process = 9", 0, 4, 5, 4},
+    {"spawn = /x\nlisten = self\nconnect = h:1\nmax_age = 1h", 1, 1, 1, 1},
+    {"spawn = /x\nlisten = self\nconnect = unix:/a{slot}\nprocesses = 4\nmax_age = 1h", 4, 4, 5,
+     4},
+};
+
+static void test_slots(void **state)
+{
+    char text[256];
+
+    (void)state;
+    for (size_t i = 0; i < ROWS(slots_rows); i++) {
+        const struct slots_row *r = &slots_rows[i];
+        snprintf(text, sizeof(text), MINIMAL "[pool p]\n%s\n", r->keys);
+        struct conf *conf = good(text);
+        const struct conf_pool *pool = &conf->pools[0];
+        assert_int_equal(pool->min_processes, r->min);
+        assert_int_equal(pool->processes, r->max);
+        assert_int_equal(pool->slots, r->slots);
+        assert_int_equal(pool->max_requests, r->max_requests);
+        assert_int_equal(pool->n_connect != 0, pool->processes == 0);
+        conf_free(conf);
+    }
+}
+
 static void test_pools(void **state)
 {
     char text[256];
@@ -398,11 +433,12 @@ static void test_many_sites(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_minimal),          cmocka_unit_test(test_folders),
-        cmocka_unit_test(test_patterns),         cmocka_unit_test(test_pools),
-        cmocka_unit_test(test_references),       cmocka_unit_test(test_includes),
-        cmocka_unit_test(test_no_file),          cmocka_unit_test(test_own_files),
-        cmocka_unit_test(test_reference_in_use), cmocka_unit_test(test_many_sites),
+        cmocka_unit_test(test_minimal),    cmocka_unit_test(test_folders),
+        cmocka_unit_test(test_patterns),   cmocka_unit_test(test_pools),
+        cmocka_unit_test(test_slots),      cmocka_unit_test(test_references),
+        cmocka_unit_test(test_includes),   cmocka_unit_test(test_no_file),
+        cmocka_unit_test(test_own_files),  cmocka_unit_test(test_reference_in_use),
+        cmocka_unit_test(test_many_sites),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

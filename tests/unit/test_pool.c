@@ -444,7 +444,7 @@ static void open_processes(unsigned n, unsigned per_process)
 {
     char path[128];
 
-    world.pool_conf.processes = n;
+    world.pool_conf.processes = world.pool_conf.slots = world.pool_conf.min_processes = n;
     world.pool_conf.requests_per_process = per_process;
     world.pool_conf.max_requests = n * per_process;
     for (unsigned i = 0; i < n; i++) {

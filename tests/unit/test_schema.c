@@ -3,6 +3,7 @@
  * file conf/h2cgi.ini, which must say what the table says.
  */
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -179,9 +180,52 @@ static const struct number_row {
     {SCHEMA_ROUTE, "links", "follow", CONF_LINKS_FOLLOW, NULL},
     {SCHEMA_ROUTE, "response_body", "auto", 0, "response_body = auto: must be spool or stream"},
     {SCHEMA_ROUTE, "request_body", "stream", CONF_BODY_STREAM, NULL},
-    {SCHEMA_POOL, "processes", "0-8", 0, "processes = 0-8: not a number"},
+    {SCHEMA_POOL, "max_age", "off", 0, NULL},
+    {SCHEMA_POOL, "max_memory", "512K", 0, "max_memory = 512K: must be 1M to 65536G"},
+    {SCHEMA_POOL, "stop_signal", "USR1", SIGUSR1, NULL},
+    {SCHEMA_POOL, "stop_signal", "SIGTERM", 0,
+     "stop_signal = SIGTERM: must be TERM, INT, QUIT, HUP, USR1, USR2 or KILL"},
     {SCHEMA_POOL, "keepalive", "0", 0, NULL},
 };
+
+static const struct range_row {
+    const char *text;
+    unsigned min, max;
+    const char *error;
+} range_rows[] = {
+    {"1", 1, 1, NULL},
+    {"4096", 4096, 4096, NULL},
+    {"0-8", 0, 8, NULL},
+    {"3-3", 3, 3, NULL},
+    {"0", 0, 0, "processes = 0: the most must be 1 to 4096"},
+    {"0-0", 0, 0, "processes = 0-0: the most must be 1 to 4096"},
+    {"1-4097", 0, 0, "processes = 1-4097: the most must be 1 to 4096"},
+    {"3-2", 0, 0, "processes = 3-2: the least is over the most"},
+    {"-2", 0, 0, "processes = -2: not a number, nor two with a - between"},
+    {"2-", 0, 0, "processes = 2-: not a number, nor two with a - between"},
+    {"1-2-3", 0, 0, "processes = 1-2-3: not a number, nor two with a - between"},
+    {"1 - 2", 0, 0, "processes = 1 - 2: not a number, nor two with a - between"},
+};
+
+static void test_ranges(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < ROWS(range_rows); i++) {
+        const struct range_row *r = &range_rows[i];
+        struct item it;
+
+        item_init(&it, SCHEMA_POOL);
+        const char *error = item_set(&it, SCHEMA_POOL, "processes", r->text);
+        const struct conf_pool *pool = (const void *)it.data;
+        if (r->error)
+            assert_string_equal(error, r->error);
+        else
+            assert_null(error);
+        assert_int_equal(pool->range.min, r->min);
+        assert_int_equal(pool->range.max, r->max);
+        arena_fini(&it.arena);
+    }
+}
 
 static void test_numbers(void **state)
 {
@@ -557,12 +601,19 @@ static void test_nearest(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_rows),       cmocka_unit_test(test_defaults),
-        cmocka_unit_test(test_numbers),    cmocka_unit_test(test_number_text),
-        cmocka_unit_test(test_texts),      cmocka_unit_test(test_command_and_env),
-        cmocka_unit_test(test_long_lists), cmocka_unit_test(test_redirect_status),
-        cmocka_unit_test(test_long_texts), cmocka_unit_test(test_listing),
-        cmocka_unit_test(test_reference),  cmocka_unit_test(test_nearest),
+        cmocka_unit_test(test_rows),
+        cmocka_unit_test(test_defaults),
+        cmocka_unit_test(test_numbers),
+        cmocka_unit_test(test_ranges),
+        cmocka_unit_test(test_number_text),
+        cmocka_unit_test(test_texts),
+        cmocka_unit_test(test_command_and_env),
+        cmocka_unit_test(test_long_lists),
+        cmocka_unit_test(test_redirect_status),
+        cmocka_unit_test(test_long_texts),
+        cmocka_unit_test(test_listing),
+        cmocka_unit_test(test_reference),
+        cmocka_unit_test(test_nearest),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -78,7 +78,10 @@ static void rig_start_argv(struct rig *r)
     assert_int_equal(log_open(&g), 0);
     r->pool.name = "app";
     r->pool.spawn = r->argv;
-    r->pool.processes = 1;
+    r->pool.processes = r->pool.min_processes = r->pool.slots = 1;
+    r->pool.stop_signal = r->pool.stop_signal ? r->pool.stop_signal : SIGTERM;
+    r->pool.stop_timeout_ms = r->pool.stop_timeout_ms ? r->pool.stop_timeout_ms : 3000;
+    r->conf.gateway.runtime_dir = r->dir;
     r->conf.pools = &r->pool;
     r->conf.n_pools = 1;
     open_socket(r);
