@@ -7,6 +7,7 @@
  */
 #include "client.h"
 
+#include <assert.h>
 #include <fastcgi.h>
 #include <stddef.h>
 #include <stdlib.h>
@@ -170,11 +171,11 @@ uint64_t fcgi_request_waited_ms(const struct fcgi_request *r)
 
 /* ---- what is sent ---- */
 
-static int put_head(struct fcgi_conn *fc, const struct buf *params, bool body)
+static int put_head(struct fcgi_conn *fc, uint16_t role, const struct buf *params, bool body)
 {
     uint8_t record[16];
 
-    fcgi_begin_request(record, REQUEST_ID, FCGI_RESPONDER, fc->pool->keepalive > 0);
+    fcgi_begin_request(record, REQUEST_ID, role, fc->pool->keepalive > 0);
     if (buf_append(&fc->out, record, 16) < 0 ||
         fcgi_params_records(&fc->out, REQUEST_ID, buf_at(params), buf_len(params)) < 0)
         return GW_ENO_MEMORY;
@@ -184,27 +185,28 @@ static int put_head(struct fcgi_conn *fc, const struct buf *params, bool body)
     return buf_append(&fc->out, record, FCGI_RECORD_HEADER);
 }
 
-void fcgi_request_begin(struct fcgi_request *r, const struct buf *params, bool idempotent,
-                        bool body)
+void fcgi_request_begin(struct fcgi_request *r, uint16_t role, const struct buf *params,
+                        bool idempotent, bool body)
 {
     struct fcgi_conn *fc = r->conn;
 
     r->phase = PHASE_RUNNING;
     r->stdin_open = body;
+    r->data_open = role == FCGI_FILTER;
     fc->reader = (struct fcgi_reader){0};
     buf_clear(&fc->end_body);
     buf_clear(&fc->out);
     fc->any_input = false;
     fc->any_stdout = false;
     fc->send_broken = false;
-    if (put_head(fc, params, body) < 0) {
+    if (put_head(fc, role, params, body) < 0) {
         fcgi_request_fail(r, GW_ENO_MEMORY, false);
         return;
     }
     fcgi_conn_start(fc, idempotent);
 }
 
-size_t fcgi_request_stdin(struct fcgi_request *r, struct chain *from)
+static size_t put_stream(struct fcgi_request *r, uint8_t type, struct chain *from)
 {
     struct fcgi_conn *fc = r->conn;
     size_t taken = 0;
@@ -219,7 +221,7 @@ size_t fcgi_request_stdin(struct fcgi_request *r, struct chain *from)
         uint8_t header[FCGI_RECORD_HEADER];
         if (s.n > STDIN_RECORD)
             s.n = STDIN_RECORD;
-        fcgi_record_header(header, FCGI_STDIN, REQUEST_ID, (uint16_t)s.n, 0);
+        fcgi_record_header(header, type, REQUEST_ID, (uint16_t)s.n, 0);
         if (!fc->send_broken) { /* else nobody reads it any more: dropped */
             if (!buf_reserve(&fc->out, sizeof(header) + s.n))
                 break;
@@ -237,19 +239,46 @@ size_t fcgi_request_stdin(struct fcgi_request *r, struct chain *from)
     return taken;
 }
 
-void fcgi_request_stdin_end(struct fcgi_request *r)
+/* The empty record that ends a stream. */
+static void put_end(struct fcgi_request *r, uint8_t type)
 {
     struct fcgi_conn *fc = r->conn;
     uint8_t header[FCGI_RECORD_HEADER];
 
-    if (!r->stdin_open)
-        return;
-    r->stdin_open = false;
-    fcgi_record_header(header, FCGI_STDIN, REQUEST_ID, 0, 0);
+    fcgi_record_header(header, type, REQUEST_ID, 0, 0);
     if (fc->send_broken || buf_append(&fc->out, header, sizeof(header)) < 0)
+        return;
+    if (fcgi_request_speaks(r)) /* a filter's DATA follows, and goes along */
         return;
     if (atomic_load_explicit(&fc->state, memory_order_relaxed) == FC_ACTIVE)
         fcgi_conn_said_all(fc);
+}
+
+size_t fcgi_request_stdin(struct fcgi_request *r, struct chain *from)
+{
+    return put_stream(r, FCGI_STDIN, from);
+}
+
+void fcgi_request_stdin_end(struct fcgi_request *r)
+{
+    if (!r->stdin_open)
+        return;
+    r->stdin_open = false;
+    put_end(r, FCGI_STDIN);
+}
+
+size_t fcgi_request_data(struct fcgi_request *r, struct chain *from)
+{
+    assert(!r->stdin_open); /* FastCGI 6.4: first STDIN to its end */
+    return put_stream(r, FCGI_DATA, from);
+}
+
+void fcgi_request_data_end(struct fcgi_request *r)
+{
+    if (!r->data_open)
+        return;
+    r->data_open = false;
+    put_end(r, FCGI_DATA);
 }
 
 static void conn_set_reading(struct fcgi_request *r, bool on)
@@ -299,8 +328,9 @@ void fcgi_request_ended(struct fcgi_request *r, bool more)
         fcgi_request_fail(r, errors[status], status == FCGI_OVERLOADED && !fc->any_stdout);
         return;
     }
-    bool keep = fc->pool->keepalive > 0 && !more && !fc->send_broken && !r->stdin_open &&
-                !r->aborted && buf_len(&fc->out) == 0 && r->stdin_total <= STDIN_REUSE;
+    bool keep = fc->pool->keepalive > 0 && !more && !fc->send_broken &&
+                !fcgi_request_speaks(r) && !r->aborted && buf_len(&fc->out) == 0 &&
+                r->stdin_total <= STDIN_REUSE;
     request_release(r, keep);
     free(r);
     if (ops)

@@ -344,7 +344,7 @@ static int conn_check_times(struct fcgi_conn *fc, uint64_t now, uint64_t *next)
     } else if (buf_len(&fc->out) || r->stdin_blocked) {
         at = fc->moved_ms + (uint64_t)c->send_timeout_ms;
         err = GW_EBACKEND_SEND_TIME;
-    } else if (r->paused || (r->stdin_open && !fc->any_input)) {
+    } else if (r->paused || (fcgi_request_speaks(r) && !fc->any_input)) {
         return 0; /* it waits for the client, who has times of its own */
     } else {
         at = fc->moved_ms +
@@ -364,7 +364,7 @@ static bool conn_may_be_stuck(const struct fcgi_conn *fc)
 {
     const struct fcgi_request *r = fc->request;
 
-    return !fc->reused && !fc->any_input && !r->stuck && !r->stdin_open;
+    return !fc->reused && !fc->any_input && !r->stuck && !fcgi_request_speaks(r);
 }
 
 void fcgi_conn_said_all(struct fcgi_conn *fc)

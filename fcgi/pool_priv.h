@@ -96,11 +96,12 @@ struct fcgi_request {
     struct fcgi_conn *conn;             /* m set at grant, then o */
     struct timer timer;                 /* o  queue_timeout, then the whole request's timeout */
     bool stdin_open;                    /* o  STDIN's end was not sent */
-    bool stdin_blocked;                 /* o  the caller waits for writable */
+    bool data_open;                     /* o  a filter's DATA's end was not sent */
+    bool stdin_blocked;                 /* o  the caller waits for writable, with either */
     bool paused;                        /* o */
     bool aborted;                       /* o  ABORT_REQUEST was sent */
     bool stuck;                         /* m  counted in server->n_stuck */
-    uint64_t stdin_total;               /* o */
+    uint64_t stdin_total;               /* o  with DATA */
 };
 
 /* The requests of one worker that wait, oldest first. */
@@ -131,6 +132,12 @@ struct pool {
     uint64_t last_wait_ms;                   /* m  of the last granted waiter */
     struct pool_stats stats;                 /* m */
 };
+
+/* Is there something of the request that the server still has to be told? */
+static inline bool fcgi_request_speaks(const struct fcgi_request *r)
+{
+    return r->stdin_open || r->data_open;
+}
 
 /* ---- pool.c for client.c ---- */
 
@@ -197,7 +204,7 @@ void fcgi_conn_drop(
  * afterwards. */
 void fcgi_conn_start(struct fcgi_conn *fc, bool idempotent);
 
-/* The end of STDIN is in out: send it; what the server owes now is an answer. */
+/* The end of STDIN and DATA is in out: send it; what the server owes now is an answer. */
 void fcgi_conn_said_all(struct fcgi_conn *fc);
 
 /* Send what is in out. */

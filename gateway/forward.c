@@ -4,6 +4,8 @@
  */
 #include "forward.h"
 
+#include <fastcgi.h>
+
 #include "conn.h"
 #include "metavars.h"
 #include "worker.h"
@@ -197,7 +199,7 @@ static void forward_granted(void *arg)
         forward_fail(f, rc);
         return;
     }
-    fcgi_request_begin(f->req, params, idempotent, s->req.has_body);
+    fcgi_request_begin(f->req, FCGI_RESPONDER, params, idempotent, s->req.has_body);
     if (!f->req)
         return; /* it failed at once */
     if (s->req.has_body && !f->in_spool)

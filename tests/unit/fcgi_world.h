@@ -37,6 +37,7 @@ static struct {
     struct pool *pool;
     int served[N_SERVED]; /* the servers' ends, closed at the end */
     unsigned n_served;
+    uint16_t role; /* of the last request that came */
 } world;
 
 /* ---- callers ---- */
@@ -55,6 +56,8 @@ struct caller {
     struct buf out, log;
     struct chain stdin_;
     bool stdin_eof; /* say so when all of it went */
+    bool filter;    /* FCGI_FILTER: data follows */
+    struct chain data;
 };
 
 static unsigned n_granted;
@@ -64,7 +67,8 @@ static inline void caller_begin(struct caller *c)
     struct buf params = {0};
 
     assert_int_equal(fcgi_params_put(&params, SLICE("A"), SLICE("b")), 0);
-    fcgi_request_begin(c->r, &params, !c->unsafe, c->post);
+    fcgi_request_begin(c->r, c->filter ? FCGI_FILTER : FCGI_RESPONDER, &params, !c->unsafe,
+                       c->post);
     buf_fini(&params);
 }
 
@@ -74,6 +78,12 @@ static inline void caller_push(struct caller *c)
         fcgi_request_stdin(c->r, &c->stdin_);
     if (c->r && c->stdin_eof && c->stdin_.n == 0)
         fcgi_request_stdin_end(c->r);
+    if (!c->r || !c->filter || (c->post && (c->stdin_.n || !c->stdin_eof)))
+        return;
+    if (c->data.n)
+        fcgi_request_data(c->r, &c->data);
+    if (c->r && c->data.n == 0)
+        fcgi_request_data_end(c->r);
 }
 
 static inline void on_granted(void *arg)
@@ -86,7 +96,7 @@ static inline void on_granted(void *arg)
     if (c->waits)
         return;
     caller_begin(c);
-    if (c->r && c->post)
+    if (c->r && (c->post || c->filter))
         caller_push(c);
 }
 
@@ -167,6 +177,7 @@ static inline void caller_fini(struct caller *c)
     buf_fini(&c->out);
     buf_fini(&c->log);
     chain_fini(&c->stdin_);
+    chain_fini(&c->data);
 }
 
 enum { BIG = 3 * 1024 * 1024 };
@@ -287,7 +298,7 @@ static inline bool receive_head(int fd)
 
     assert_int_equal(receive_record(fd, content, sizeof(content), &n), FCGI_BEGIN_REQUEST);
     assert_int_equal(n, 8);
-    assert_int_equal(be16_get(content), FCGI_RESPONDER);
+    world.role = be16_get(content);
     bool keep = content[2] & FCGI_KEEP_CONN;
     assert_int_equal(receive_record(fd, content, sizeof(content), &n), FCGI_PARAMS);
     assert_int_equal(n, 4);

@@ -15,6 +15,7 @@
 struct fcgi_request {
     const struct fcgi_request_ops *ops;
     void *arg;
+    uint16_t role;
     bool begun, body, paused, stdin_ended;
     size_t room; /* STDIN it takes now */
     struct buf stdin_;
@@ -41,12 +42,13 @@ struct fcgi_request *fcgi_request_new(struct pool *pool, struct loop *loop, unsi
     return &app;
 }
 
-void fcgi_request_begin(struct fcgi_request *r, const struct buf *params, bool idempotent,
-                        bool body)
+void fcgi_request_begin(struct fcgi_request *r, uint16_t role, const struct buf *params,
+                        bool idempotent, bool body)
 {
     (void)params;
     (void)idempotent;
     assert_true(app_there && r == &app && !r->begun);
+    r->role = role;
     r->begun = true;
     r->body = body;
 }

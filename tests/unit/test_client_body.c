@@ -162,6 +162,84 @@ static void test_stdin_while_connecting(void **state)
     caller_fini(&d);
 }
 
+/* ---- a filter's DATA, FastCGI 6.4 ---- */
+
+/* STDIN to its end, then DATA to its end, each as slowly as the server reads. */
+static void test_data_after_stdin(void **state)
+{
+    static uint8_t content[FCGI_RECORD_CONTENT_MAX];
+    struct caller c = {.filter = true, .post = true, .unsafe = true};
+    const uint8_t types[] = {FCGI_STDIN, FCGI_DATA};
+    size_t n, at;
+
+    (void)state;
+    open_pool(1);
+    fill(&c.stdin_, BIG);
+    fill(&c.data, BIG);
+    ask(&c);
+    int fd = serve();
+    assert_int_equal(world.role, FCGI_FILTER);
+    turns(20);
+    assert_int_equal(c.data.n, BIG); /* not while STDIN is open */
+    c.stdin_eof = true;
+    for (int i = 0; i < 2; i++) {
+        at = 0;
+        do {
+            assert_int_equal(receive_record(fd, content, sizeof(content), &n), types[i]);
+            for (size_t k = 0; k < n; k++)
+                assert_int_equal(content[k], pattern(at + k));
+            at += n;
+        } while (n);
+        assert_int_equal(at, BIG);
+    }
+    end(fd, 0, FCGI_REQUEST_COMPLETE);
+    assert_true(comes(&c.ended));
+    assert_true(is_closed(fd)); /* as behind a large body */
+    caller_fini(&c);
+}
+
+/* Without a body: its end goes with the head.  A short file leaves the connection fit. */
+static void test_data_alone(void **state)
+{
+    (void)state;
+    open_pool(1);
+    for (size_t len = 0; len < 4; len += 3) {
+        struct caller c = {.filter = true};
+        uint8_t content[8];
+        size_t n;
+        chain_append(&c.data, "abc", len);
+        ask(&c);
+        int fd = serve_get();
+        if (len) {
+            assert_int_equal(receive_record(fd, content, 8, &n), FCGI_DATA);
+            assert_int_equal(n, len);
+        }
+        receive_empty(fd, FCGI_DATA);
+        end(fd, 0, FCGI_REQUEST_COMPLETE);
+        assert_true(comes(&c.ended));
+        caller_fini(&c);
+        hang_up(fd);
+        turns(3);
+    }
+}
+
+/* The filter has seen enough before the file's end: not to be kept. */
+static void test_data_unread(void **state)
+{
+    struct caller c = {.filter = true};
+
+    (void)state;
+    open_pool(1);
+    fill(&c.data, BIG);
+    ask(&c);
+    int fd = serve_get();
+    say(fd, FCGI_STDOUT, "x", 1);
+    end(fd, 0, FCGI_REQUEST_COMPLETE);
+    assert_true(comes(&c.ended));
+    assert_true(is_closed(fd));
+    caller_fini(&c);
+}
+
 /* ---- pause ---- */
 
 static void test_pause(void **state)
@@ -217,6 +295,9 @@ int main(void)
         T(test_stdin_backpressure),
         T(test_stdin_is_not_recursive),
         T(test_stdin_while_connecting),
+        T(test_data_after_stdin),
+        T(test_data_alone),
+        T(test_data_unread),
         T(test_pause),
         T(test_pause_while_the_body_goes),
     };

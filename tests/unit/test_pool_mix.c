@@ -146,7 +146,7 @@ static void walker_granted(void *arg)
         return;
     }
     fcgi_params_put(&params, SLICE("A"), SLICE("b"));
-    fcgi_request_begin(k->r, &params, rand_r(&k->seed) % 2, false);
+    fcgi_request_begin(k->r, FCGI_RESPONDER, &params, rand_r(&k->seed) % 2, false);
     buf_fini(&params);
 }
 
