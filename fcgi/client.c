@@ -74,13 +74,15 @@ static void request_release(struct fcgi_request *r, bool keep)
     request_schedule(next);
 }
 
-void fcgi_request_fail(struct fcgi_request *r, int err, bool retry)
+void fcgi_request_fail(struct fcgi_request *r, int err, enum fcgi_retry retry)
 {
     const struct fcgi_request_ops *ops = r->ops;
     void *arg = r->arg;
 
-    if (r->conn)
+    if (r->conn) {
+        pool_request_failed(r->pool, r, err);
         request_release(r, false);
+    }
     timer_clear(&r->timer);
     free(r);
     if (ops)
@@ -93,7 +95,7 @@ static void request_granted(struct fcgi_request *r)
 
     if (r->refused) {
         if (r->ops)
-            fcgi_request_fail(r, r->refused, false);
+            fcgi_request_fail(r, r->refused, FCGI_RETRY_NO);
         else
             free(r);
         return;
@@ -123,11 +125,11 @@ static void request_timer(struct loop *l, struct timer *t)
     (void)l;
     if (!r->granted_ms) {
         if (pool_leave(r->pool, r, POOL_TIMED_OUT))
-            fcgi_request_fail(r, GW_EPOOL_TIME, false);
+            fcgi_request_fail(r, GW_EPOOL_TIME, FCGI_RETRY_NO);
         return; /* else the grant is on its way, just in time */
     }
     if (r->phase != PHASE_RUNNING) {
-        fcgi_request_fail(r, GW_EBACKEND_TIME, false);
+        fcgi_request_fail(r, GW_EBACKEND_TIME, FCGI_RETRY_NO);
         return;
     }
     /* The slot stays taken until the application is through; the caller hears of it now. */
@@ -135,11 +137,12 @@ static void request_timer(struct loop *l, struct timer *t)
     void *arg = r->arg;
     if (ops) {
         fcgi_request_abort(r);
-        ops->error(arg, GW_EBACKEND_TIME, false);
+        ops->error(arg, GW_EBACKEND_TIME, FCGI_RETRY_NO);
     }
 }
 
 struct fcgi_request *fcgi_request_new(struct pool *pool, struct loop *loop, unsigned worker,
+                                      struct fcgi_asker *asker,
                                       const struct fcgi_request_ops *ops, void *arg)
 {
     struct fcgi_request *r = calloc(1, sizeof(*r));
@@ -151,13 +154,11 @@ struct fcgi_request *fcgi_request_new(struct pool *pool, struct loop *loop, unsi
     r->worker = worker;
     r->ops = ops;
     r->arg = arg;
+    r->asker = asker;
     r->task.fn = granted_task;
     r->timer.fn = request_timer;
     r->asked_ms = loop_now_ms(loop);
-    int rc = pool_ask(pool, r);
-    if (rc < 0)
-        r->refused = rc;
-    if (rc != 0)
+    if (pool_ask(pool, r) != 0)
         loop_defer(loop, &r->task);
     else
         timer_set(loop, &r->timer, (uint64_t)pool->conf->queue_timeout_ms);
@@ -200,7 +201,7 @@ void fcgi_request_begin(struct fcgi_request *r, uint16_t role, const struct buf 
     fc->any_stdout = false;
     fc->send_broken = false;
     if (put_head(fc, role, params, body) < 0) {
-        fcgi_request_fail(r, GW_ENO_MEMORY, false);
+        fcgi_request_fail(r, GW_ENO_MEMORY, FCGI_RETRY_NO);
         return;
     }
     fcgi_conn_start(fc, idempotent);
@@ -321,16 +322,18 @@ void fcgi_request_ended(struct fcgi_request *r, bool more)
     if (!fcgi_end_request_decode(buf_at(&fc->end_body), buf_len(&fc->end_body), &app_status,
                                  &status) ||
         status > FCGI_UNKNOWN_ROLE) {
-        fcgi_request_fail(r, GW_EFCGI_PROTO, false);
+        fcgi_request_fail(r, GW_EFCGI_PROTO, FCGI_RETRY_NO);
         return;
     }
     if (status != FCGI_REQUEST_COMPLETE) {
-        fcgi_request_fail(r, errors[status], status == FCGI_OVERLOADED && !fc->any_stdout);
+        bool again = status == FCGI_OVERLOADED && !fc->any_stdout;
+        fcgi_request_fail(r, errors[status], again ? FCGI_RETRY_IDEMPOTENT : FCGI_RETRY_NO);
         return;
     }
     bool keep = fc->pool->keepalive > 0 && !more && !fc->send_broken &&
                 !fcgi_request_speaks(r) && !r->aborted && buf_len(&fc->out) == 0 &&
                 r->stdin_total <= STDIN_REUSE;
+    r->answered = true;
     request_release(r, keep);
     free(r);
     if (ops)
@@ -374,7 +377,7 @@ void fcgi_request_abort(struct fcgi_request *r)
         return;
     case PHASE_ASKING:
         timer_clear(&r->timer);
-        if (!r->refused && pool_leave(r->pool, r, POOL_CLIENT_GONE))
+        if (pool_leave(r->pool, r, POOL_CLIENT_GONE))
             free(r);
         return; /* else the grant on its way finds it gone */
     }

@@ -24,19 +24,35 @@
 #include "../gateway/err.h"
 #include "pool.h"
 
+/* May the same request be sent again, to another server? */
+enum fcgi_retry {
+    FCGI_RETRY_NO,
+    FCGI_RETRY_IDEMPOTENT, /* if it is idempotent: nothing of a response came back */
+    FCGI_RETRY_UNSENT,     /* whatever it is: nothing of it was sent */
+};
+
+/* Who asks, for the fairness of the queue and the choice of the server; all may be 0.  The
+ * caller keeps it over all tries of a request, at least until granted, error or abort. */
+enum { FCGI_TRIES_MAX = 16 };
+struct fcgi_asker {
+    uint64_t tenant, client;        /* keys: whose turn it is, and which of its clients' */
+    uint64_t balance_key;           /* balance = hash: equal keys go to the same server */
+    uint32_t tried[FCGI_TRIES_MAX]; /* servers it was sent to: others are taken first */
+    unsigned n_tried;
+};
+
 struct fcgi_request_ops {
     void (*granted)(void *arg);
     void (*stdout_bytes)(void *arg, const uint8_t *p, size_t n);
     void (*stderr_bytes)(void *arg, const uint8_t *p, size_t n);
     void (*writable)(void *arg);
     void (*end)(void *arg, uint32_t app_status);
-    /* retry: nothing of a response came back, so the same request may be sent to another
-     * server if it is idempotent. */
-    void (*error)(void *arg, int err, bool retry);
+    void (*error)(void *arg, int err, enum fcgi_retry retry);
 };
 
-/* NULL: memory is out.  worker is the loop's number. */
+/* NULL: memory is out.  worker is the loop's number.  asker may be NULL. */
 struct fcgi_request *fcgi_request_new(struct pool *pool, struct loop *loop, unsigned worker,
+                                      struct fcgi_asker *asker,
                                       const struct fcgi_request_ops *ops, void *arg);
 
 /*

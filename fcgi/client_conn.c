@@ -133,7 +133,7 @@ static void conn_connected(struct fcgi_conn *fc)
     struct fcgi_request *r = fc->request;
 
     atomic_store_explicit(&fc->state, FC_ACTIVE, memory_order_relaxed);
-    pool_connected(fc->pool, fc->server, true, 0);
+    pool_request_connected(fc->pool, r);
     fc->moved_ms = loop_now_ms(r->loop);
     timer_set(r->loop, &fc->timer, STUCK_MS);
     fcgi_conn_flush(fc);
@@ -141,10 +141,7 @@ static void conn_connected(struct fcgi_conn *fc)
 
 static void conn_failed(struct fcgi_conn *fc, int err)
 {
-    struct fcgi_request *r = fc->request;
-
-    pool_connected(fc->pool, fc->server, false, loop_now_ms(r->loop));
-    fcgi_request_fail(r, err, true);
+    fcgi_request_fail(fc->request, err, FCGI_RETRY_UNSENT);
 }
 
 static void conn_try(struct fcgi_conn *fc)
@@ -198,7 +195,7 @@ static enum piece_result conn_piece(struct fcgi_conn *fc, const struct fcgi_piec
     if (piece->id == 0)
         return PIECE_ON; /* management: we asked nothing (FastCGI 4) */
     if (piece->id != REQUEST_ID) {
-        fcgi_request_fail(r, GW_EFCGI_PROTO, false);
+        fcgi_request_fail(r, GW_EFCGI_PROTO, FCGI_RETRY_NO);
         return PIECE_OVER;
     }
     switch (piece->type) {
@@ -214,12 +211,12 @@ static enum piece_result conn_piece(struct fcgi_conn *fc, const struct fcgi_piec
     case FCGI_END_REQUEST:
         if (buf_len(&fc->end_body) + piece->len > 64 ||
             buf_append(&fc->end_body, piece->content, piece->len) < 0) {
-            fcgi_request_fail(r, GW_EFCGI_PROTO, false);
+            fcgi_request_fail(r, GW_EFCGI_PROTO, FCGI_RETRY_NO);
             return PIECE_OVER;
         }
         return piece->end ? PIECE_END : PIECE_ON;
     default:
-        fcgi_request_fail(r, GW_EFCGI_PROTO, false);
+        fcgi_request_fail(r, GW_EFCGI_PROTO, FCGI_RETRY_NO);
         return PIECE_OVER;
     }
     return fc->request == r ? PIECE_ON : PIECE_OVER;
@@ -232,7 +229,7 @@ static void conn_parse(struct fcgi_conn *fc, const uint8_t *p, size_t n)
     while (n) {
         ssize_t used = fcgi_reader_next(&fc->reader, p, n, &piece);
         if (used < 0) {
-            fcgi_request_fail(fc->request, GW_EFCGI_PROTO, false);
+            fcgi_request_fail(fc->request, GW_EFCGI_PROTO, FCGI_RETRY_NO);
             return;
         }
         if (used == 0)
@@ -263,13 +260,14 @@ static void conn_read(struct fcgi_conn *fc)
     if (n < 0 && (errno == EAGAIN || errno == EINTR))
         return;
     if (n <= 0) {
-        fcgi_request_fail(r, GW_EBACKEND_CLOSED, !fc->any_input);
+        fcgi_request_fail(r, GW_EBACKEND_CLOSED,
+                          fc->any_input ? FCGI_RETRY_NO : FCGI_RETRY_IDEMPOTENT);
         return;
     }
     if (!fc->any_input) {
         fc->any_input = true;
-        if (r->stuck)
-            pool_mark_stuck(r->pool, r, false);
+        if (r->stuck || r->probe)
+            pool_request_answers(r->pool, r);
     }
     fc->moved_ms = loop_now_ms(r->loop);
     conn_parse(fc, scratch, (size_t)n);
@@ -389,7 +387,7 @@ void fcgi_conn_timer(struct loop *l, struct timer *t)
         if (connecting)
             conn_failed(fc, err);
         else
-            fcgi_request_fail(r, err, false);
+            fcgi_request_fail(r, err, FCGI_RETRY_NO);
         return;
     }
     if (connecting && !fc->watched) { /* the backlog was full */

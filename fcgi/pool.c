@@ -1,48 +1,52 @@
 #include "pool.h"
 
+#include <limits.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "address.h"
 #include "pool_priv.h"
 
-enum {
-    OWN_STREAK = 8,       /* slots a worker keeps to itself while others wait */
-    FAIL_DELAY_MIN = 100, /* ms; doubles to the maximum while connects fail */
-    FAIL_DELAY_MAX = 5000,
-    DOWN_DELAY_MS = 1000, /* a process that will be back sooner is waited for in its backlog */
-};
+enum { DOWN_DELAY_MS = 1000 /* a process back sooner is waited for in its backlog */ };
 
 /* ---- made and freed ---- */
 
-static unsigned pool_server_count(const struct conf_pool *c)
+static int pool_add_server(struct pool *p, const char *name, struct server_spec *spec,
+                           FILE *errors_to)
 {
-    return c->n_connect ? c->n_connect : c->slots;
+    struct sockaddr_storage addr;
+
+    spec->name = name;
+    spec->addr = &addr;
+    if (address_parse(name, &addr, &spec->addr_len) < 0 || !pool_server_add(p, spec)) {
+        fprintf(errors_to, "pool %s: address %s cannot be resolved\n", p->conf->name, name);
+        return -1;
+    }
+    return 0;
 }
 
-static int pool_init_servers(struct pool *p, const struct conf *conf, FILE *errors_to)
+static int pool_add_addresses(struct pool *p, FILE *errors_to)
 {
-    const struct conf_pool *c = p->conf;
+    for (unsigned i = 0; i < p->conf->n_connect; i++) {
+        struct server_spec spec = {.slot = UINT_MAX};
+        if (pool_add_server(p, p->conf->connect[i].text, &spec, errors_to) < 0)
+            return -1;
+    }
+    return 0;
+}
 
-    for (unsigned i = 0; i < p->n_servers; i++) {
-        struct fcgi_server *sv = &p->servers[i];
-        char what[160];
+static int pool_add_processes(struct pool *p, const char *runtime_dir, FILE *errors_to)
+{
+    char name[160];
 
-        sv->pool = p;
-        sv->index = i;
-        sv->max = c->n_connect ? p->max : c->requests_per_process;
-        if (!c->n_connect &&
-            !spawner_address(what, sizeof(what), conf->gateway.runtime_dir, c, i)) {
+    for (unsigned i = 0; i < p->conf->slots; i++) {
+        struct server_spec spec = {.slot = i, .max = p->conf->requests_per_process};
+        if (!spawner_address(name, sizeof(name), runtime_dir, p->conf, i)) {
             fprintf(errors_to, "pool %s: runtime_dir is too long for a socket's path\n",
-                    c->name);
+                    p->conf->name);
             return -1;
         }
-        sv->name = strdup(c->n_connect ? c->connect[i].text : what);
-        if (!sv->name || address_parse(sv->name, &sv->addr.storage, &sv->addr_len) < 0) {
-            fprintf(errors_to, "pool %s: address %s cannot be resolved\n", c->name,
-                    sv->name ? sv->name : "?");
+        if (pool_add_server(p, name, &spec, errors_to) < 0)
             return -1;
-        }
     }
     return 0;
 }
@@ -71,15 +75,31 @@ struct pool *pool_new(const struct conf *conf, unsigned index, unsigned n_worker
     p->max = p->conf->max_requests;
     p->keepalive = p->conf->keepalive;
     p->tick_ms = pool_tick_ms(p->conf);
-    p->n_servers = p->n_up = pool_server_count(p->conf);
-    p->servers = calloc(p->n_servers, sizeof(*p->servers));
     p->waiters = calloc(n_workers, sizeof(*p->waiters));
-    p->idle = calloc(n_workers, sizeof(struct fcgi_conn *));
-    if (!p->servers || !p->waiters || !p->idle || pool_init_servers(p, conf, errors_to) < 0) {
+    p->wakes = calloc(n_workers, sizeof(*p->wakes));
+    if (!p->waiters || !p->wakes ||
+        (p->conf->n_connect
+             ? pool_add_addresses(p, errors_to)
+             : pool_add_processes(p, conf->gateway.runtime_dir, errors_to)) < 0) {
         pool_free(p);
         return NULL;
     }
+    for (unsigned w = 0; w < n_workers; w++) {
+        p->wakes[w].timer.fn = pool_wake_fn;
+        p->wakes[w].pool = p;
+        p->wakes[w].worker = w;
+    }
     return p;
+}
+
+static void servers_free(struct fcgi_server *list)
+{
+    while (list) {
+        struct fcgi_server *sv = list;
+        list = sv->next;
+        free(sv->name);
+        free(sv);
+    }
 }
 
 void pool_free(struct pool *p)
@@ -95,12 +115,14 @@ void pool_free(struct pool *p)
             free(fc->request);
         free(fc);
     }
-    for (unsigned i = 0; p->servers && i < p->n_servers; i++)
-        free((void *)(uintptr_t)p->servers[i].name);
+    for (unsigned i = 0; i < p->n_servers; i++)
+        servers_free(p->servers[i]);
+    servers_free(p->retired);
+    servers_free(p->free_servers);
+    free((void *)p->servers);
     free(p->all_conns);
-    free(p->servers);
     free(p->waiters);
-    free((void *)p->idle);
+    free(p->wakes);
     lock_fini(&p->mu);
     free(p);
 }
@@ -110,143 +132,15 @@ const struct conf_pool *pool_conf(const struct pool *p)
     return p->conf;
 }
 
-/* ---- connections as things to be had ---- */
-
-static struct fcgi_conn *conn_struct_locked(struct pool *p) REQUIRES(p->mu)
-{
-    struct fcgi_conn *fc = p->free_conns;
-
-    if (fc) {
-        p->free_conns = fc->next;
-        fc->next = NULL;
-        return fc;
-    }
-    if (p->n_all == p->cap_all) {
-        unsigned cap = p->cap_all ? p->cap_all * 2 : 16;
-        struct fcgi_conn **all =
-            realloc((void *)p->all_conns, cap * sizeof(struct fcgi_conn *));
-        if (!all)
-            return NULL;
-        p->all_conns = all;
-        p->cap_all = cap;
-    }
-    fc = calloc(1, sizeof(*fc));
-    if (!fc)
-        return NULL;
-    fc->src.fd = -1;
-    fc->src.fn = fcgi_conn_event;
-    fc->timer.fn = fcgi_conn_timer;
-    fc->pool = p;
-    p->all_conns[p->n_all++] = fc;
-    return fc;
-}
-
-static void idle_remove_locked(struct pool *p, struct fcgi_conn *fc) REQUIRES(p->mu)
-{
-    if (fc->next)
-        fc->next->prev = fc->prev;
-    if (fc->prev)
-        fc->prev->next = fc->next;
-    else
-        p->idle[fc->worker] = fc->next;
-    fc->next = fc->prev = NULL;
-    p->n_idle--;
-}
-
-static void idle_add_locked(struct pool *p, struct fcgi_conn *fc, unsigned worker)
-    REQUIRES(p->mu)
-{
-    fc->worker = worker;
-    fc->prev = NULL;
-    fc->next = p->idle[worker];
-    if (fc->next)
-        fc->next->prev = fc;
-    p->idle[worker] = fc;
-    p->n_idle++;
-    atomic_store_explicit(&fc->state, FC_IDLE,
-                          memory_order_relaxed); /* readers check it under mu */
-}
-
-static struct fcgi_conn *idle_of_locked(struct pool *p, unsigned worker) REQUIRES(p->mu)
-{
-    struct fcgi_conn *fc = p->idle[worker];
-
-    while (fc && fc->server->down)
-        fc = fc->next;
-    return fc;
-}
-
-static bool server_failed_locked(struct fcgi_server *sv)
-{
-    if (sv->failed_until_ms && sv->failed_until_ms <= clock_now_ms())
-        sv->failed_until_ms = 0;
-    return sv->failed_until_ms != 0;
-}
-
-/* The server with the fewest in flight that has room for one more connection; ties in turn. */
-static struct fcgi_server *server_with_room_locked(struct pool *p, bool failed_too)
-    REQUIRES(p->mu)
-{
-    struct fcgi_server *best = NULL;
-
-    for (unsigned i = 0; i < p->n_servers; i++) {
-        struct fcgi_server *sv = &p->servers[(p->cursor + i) % p->n_servers];
-        if (sv->down || sv->n_conns >= sv->max || (!failed_too && server_failed_locked(sv)))
-            continue;
-        if (!best || sv->n_in_flight < best->n_in_flight)
-            best = sv;
-        if (best->n_in_flight == 0)
-            break;
-    }
-    if (best)
-        p->cursor = best->index + 1;
-    return best;
-}
-
-static struct fcgi_conn *fresh_locked(struct pool *p, struct fcgi_server *sv, struct loop *loop)
-    REQUIRES(p->mu)
-{
-    struct fcgi_conn *fc = sv ? conn_struct_locked(p) : NULL;
-
-    if (!fc)
-        return NULL;
-    fc->server = sv;
-    sv->n_conns++;
-    atomic_store_explicit(&fc->owner, loop, memory_order_relaxed);
-    return fc;
-}
-
-static struct fcgi_conn *steal_locked(struct pool *p, struct loop *loop) REQUIRES(p->mu)
-{
-    for (unsigned w = 0; w < p->n_workers; w++) {
-        struct fcgi_conn *fc = idle_of_locked(p, w);
-        if (!fc)
-            continue;
-        idle_remove_locked(p, fc);
-        fc->stolen_from = atomic_load_explicit(&fc->owner, memory_order_relaxed);
-        /* Release: the old owner's last stores to fc are seen through mu; its stale events
-         * see the new owner. */
-        atomic_store_explicit(&fc->owner, loop, memory_order_release);
-        return fc;
-    }
-    return NULL;
-}
+/* ---- slots ---- */
 
 /* A connection for r, or NULL: no server has room. */
 static struct fcgi_conn *pick_locked(struct pool *p, const struct fcgi_request *r)
     REQUIRES(p->mu)
 {
-    struct fcgi_conn *fc = idle_of_locked(p, r->worker);
+    struct fcgi_server *sv = balance_choose_locked(p, r);
 
-    if (fc)
-        idle_remove_locked(p, fc);
-    if (!fc)
-        fc = fresh_locked(p, server_with_room_locked(p, false), r->loop);
-    if (!fc)
-        fc = steal_locked(p, r->loop);
-    if (!fc)
-        fc = fresh_locked(p, server_with_room_locked(p, true), r->loop);
-    return fc;
+    return sv ? conn_take_locked(p, sv, r->worker, r->loop) : NULL;
 }
 
 static void grant_locked(struct pool *p, struct fcgi_request *r, struct fcgi_conn *fc)
@@ -259,6 +153,10 @@ static void grant_locked(struct pool *p, struct fcgi_request *r, struct fcgi_con
      * fc->request. */
     atomic_store_explicit(&fc->state, FC_ACTIVE, memory_order_release);
     fc->server->n_in_flight++;
+    if (r->asker && r->asker->n_tried < FCGI_TRIES_MAX)
+        r->asker->tried[r->asker->n_tried++] = fc->server->serial;
+    r->asker = NULL;
+    health_granted_locked(fc->server, r);
     p->n_in_flight++;
     p->waiters[r->worker].n_in_flight++;
     p->stats.n_requests++;
@@ -266,92 +164,46 @@ static void grant_locked(struct pool *p, struct fcgi_request *r, struct fcgi_con
 
 static void ungrant_locked(struct pool *p, struct fcgi_request *r) REQUIRES(p->mu)
 {
+    health_released_locked(r->conn->server, r);
     r->conn->server->n_in_flight--;
     p->n_in_flight--;
     p->waiters[r->worker].n_in_flight--;
 }
 
-/* ---- the queue ---- */
-
-static void queue_add_locked(struct pool *p, struct fcgi_request *r) REQUIRES(p->mu)
+/* No slot now: into the queue, unless it is full or no server will come. */
+static int queue_up_locked(struct pool *p, struct fcgi_request *r) REQUIRES(p->mu)
 {
-    struct waiters *q = &p->waiters[r->worker];
-
-    r->state = REQ_WAITING;
-    r->seq = ++p->seq;
-    r->next = NULL;
-    r->prev = q->tail;
-    if (q->tail)
-        q->tail->next = r;
-    else
-        q->head = r;
-    q->tail = r;
-    p->n_waiting++;
-    p->stats.n_queued++;
-}
-
-static void queue_remove_locked(struct pool *p, struct fcgi_request *r) REQUIRES(p->mu)
-{
-    struct waiters *q = &p->waiters[r->worker];
-
-    if (r->prev)
-        r->prev->next = r->next;
-    else
-        q->head = r->next;
-    if (r->next)
-        r->next->prev = r->prev;
-    else
-        q->tail = r->prev;
-    r->next = r->prev = NULL;
-    p->n_waiting--;
-}
-
-/* Who gets the slot that worker frees (see the header). */
-static struct fcgi_request *queue_pick_locked(struct pool *p, unsigned worker) REQUIRES(p->mu)
-{
-    struct waiters *own = &p->waiters[worker];
-    struct fcgi_request *oldest = NULL;
-
-    for (unsigned w = 0; w < p->n_workers; w++) {
-        struct waiters *q = &p->waiters[w];
-        if (!q->head)
-            continue;
-        if (w != worker &&
-            q->n_in_flight == 0) { /* it has nothing that would free a slot for it */
-            own->streak = 0;
-            return q->head;
-        }
-        if (!oldest || q->head->seq < oldest->seq)
-            oldest = q->head;
+    if (pool_outlook_locked(p) == OUTLOOK_NONE) {
+        p->stats.n_down++;
+        return GW_EPOOL_DOWN;
     }
-    if (own->head && own->streak < OWN_STREAK) {
-        own->streak++;
-        return own->head;
+    if (p->n_waiting >= p->conf->queue) {
+        p->stats.n_full++;
+        return GW_EPOOL_FULL;
     }
-    own->streak = 0;
-    return oldest;
+    queue_add_locked(p, r);
+    return 0;
 }
 
 int pool_ask(struct pool *p, struct fcgi_request *r)
 {
-    int rc = 0;
+    struct fcgi_conn *fc = NULL;
+    int rc = 1;
 
     lock_take(&p->mu);
-    struct fcgi_conn *fc = NULL;
-    if (p->n_up == 0)
-        rc = GW_EPOOL_DOWN;
-    else if (p->n_in_flight < p->max && p->n_waiting == 0)
+    if (p->n_in_flight < p->max && p->n_waiting == 0)
         fc = pick_locked(p, r);
-    if (fc) {
+    if (fc)
         grant_locked(p, r, fc);
-        rc = 1;
-    } else if (rc == 0 && p->n_waiting >= p->conf->queue) {
-        rc = GW_EPOOL_FULL;
-        p->stats.n_full++;
-    } else if (rc == 0) {
-        queue_add_locked(p, r);
+    else
+        rc = queue_up_locked(p, r);
+    if (rc < 0) { /* the word is on its way */
+        r->state = REQ_GRANTED;
+        r->refused = rc;
     }
     lock_drop(&p->mu);
+    if (rc == 0)
+        pool_wake_later(p, r->loop, r->worker);
     return rc;
 }
 
@@ -363,21 +215,11 @@ bool pool_leave(struct pool *p, struct fcgi_request *r, enum pool_leaving why)
         queue_remove_locked(p, r);
     else if (why == POOL_CLIENT_GONE)
         r->state = REQ_GONE;
+    r->asker = NULL;
     if (waiting && why == POOL_TIMED_OUT)
         p->stats.n_timed_out++;
     lock_drop(&p->mu);
     return waiting;
-}
-
-/* Grant next the slot that was just freed, with fc if it is to be kept (taken from loop's
- * epoll by the caller when next is another worker's). */
-static void pass_on_locked(struct pool *p, struct fcgi_request *next, struct fcgi_conn *fc)
-    REQUIRES(p->mu)
-{
-    queue_remove_locked(p, next);
-    p->last_wait_ms = clock_now_ms() - next->asked_ms;
-    atomic_store_explicit(&fc->owner, next->loop, memory_order_release);
-    grant_locked(p, next, fc);
 }
 
 static void post_grant(struct fcgi_request *next)
@@ -386,27 +228,29 @@ static void post_grant(struct fcgi_request *next)
     loop_post(next->loop, &next->msg);
 }
 
-/* The freed connection fc (NULL: it was closed and its struct is free) serves next, or
- * another one is picked for it. */
-static struct fcgi_request *serve_next_locked(struct pool *p, unsigned worker,
-                                              struct fcgi_conn *fc, bool *ret_kept)
-    REQUIRES(p->mu)
+/* Who waits gets the slot that worker has freed, if there is a connection for it. */
+static struct fcgi_request *serve_next_locked(struct pool *p, unsigned worker) REQUIRES(p->mu)
 {
-    struct fcgi_request *next = p->n_in_flight < p->max ? queue_pick_locked(p, worker) : NULL;
+    struct fcgi_request *next = NULL;
 
-    *ret_kept = false;
-    if (!next)
+    if (p->n_waiting && p->n_in_flight < p->max)
+        next = queue_next_locked(p, worker);
+    struct fcgi_conn *fc = next ? pick_locked(p, next) : NULL;
+    if (!fc)
         return NULL;
-    if (fc && next->worker == worker && !fc->server->down) {
-        *ret_kept = true;
-        pass_on_locked(p, next, fc);
-        return next;
-    }
-    struct fcgi_conn *other = pick_locked(p, next);
-    if (!other)
-        return NULL;
-    pass_on_locked(p, next, other);
+    queue_remove_locked(p, next);
+    p->last_wait_ms = clock_now_ms() - next->asked_ms;
+    grant_locked(p, next, fc);
     return next;
+}
+
+/* The grant of a request of worker is its caller's to pass on; another's is a message. */
+static struct fcgi_request *own_grant(struct fcgi_request *next, unsigned worker)
+{
+    if (!next || next->worker == worker)
+        return next;
+    post_grant(next);
+    return NULL;
 }
 
 struct fcgi_request *pool_release(struct pool *p, struct fcgi_request *r, bool keep,
@@ -414,7 +258,6 @@ struct fcgi_request *pool_release(struct pool *p, struct fcgi_request *r, bool k
 {
     struct fcgi_conn *fc = r->conn;
     struct fcgi_server *sv = fc->server;
-    bool kept = false;
 
     lock_take(&p->mu);
     ungrant_locked(p, r);
@@ -422,132 +265,59 @@ struct fcgi_request *pool_release(struct pool *p, struct fcgi_request *r, bool k
         sv->n_stuck--;
     r->stuck = false;
     r->conn = NULL;
-    if (!keep)
-        pool_conn_free_locked(p, fc);
-    struct fcgi_request *next = NULL;
-    if (keep) {
-        next = serve_next_locked(p, r->worker, fc, &kept);
-        if (!kept && p->n_idle < p->keepalive && !sv->n_stuck && !sv->down) {
-            idle_add_locked(p, fc, r->worker);
-            kept = true;
-            /* Its server's share is taken by an idle connection now: a waiter of another
-             * worker takes it over. */
-            if (!next)
-                next = serve_next_locked(p, r->worker, NULL, &(bool){false});
-        } else if (!kept) {
-            atomic_store_explicit(&fc->state, FC_CONNECTING, memory_order_relaxed);
-        }
-    } else {
-        next = serve_next_locked(p, r->worker, NULL, &(bool){false});
+    if (keep)
+        idle_add_locked(p, fc, r->worker);
+    else
+        conn_free_locked(p, fc);
+    struct fcgi_request *next = serve_next_locked(p, r->worker);
+    *ret_close = keep && atomic_load_explicit(&fc->state, memory_order_relaxed) == FC_IDLE &&
+                 (p->n_idle > p->keepalive || sv->n_stuck || sv->state != SERVER_UP);
+    if (*ret_close) {
+        idle_remove_locked(p, fc);
+        atomic_store_explicit(&fc->state, FC_CONNECTING, memory_order_relaxed);
     }
     lock_drop(&p->mu);
-    *ret_close = keep && !kept;
-    if (next && next->worker != r->worker) {
-        post_grant(next);
-        next = NULL;
-    }
-    return next;
-}
-
-/* ---- connections that ended ---- */
-
-void pool_conn_free_locked(struct pool *p, struct fcgi_conn *fc)
-{
-    fc->server->n_conns--;
-    atomic_store_explicit(&fc->state, FC_FREE, memory_order_relaxed);
-    atomic_store_explicit(&fc->owner, NULL, memory_order_relaxed);
-    fc->next = p->free_conns;
-    p->free_conns = fc;
+    return own_grant(next, r->worker);
 }
 
 struct fcgi_request *pool_conn_closed(struct pool *p, struct fcgi_conn *fc, unsigned worker)
 {
     lock_take(&p->mu);
-    pool_conn_free_locked(p, fc);
-    struct fcgi_request *next = serve_next_locked(p, worker, NULL, &(bool){false});
+    conn_free_locked(p, fc);
+    struct fcgi_request *next = serve_next_locked(p, worker);
     lock_drop(&p->mu);
-    if (next && next->worker != worker) {
-        post_grant(next);
-        next = NULL;
-    }
-    return next;
+    return own_grant(next, worker);
 }
 
-bool pool_take_idle(struct pool *p, struct fcgi_conn *fc, struct loop *loop)
+void pool_serve_waiters(struct pool *p)
 {
-    lock_take(&p->mu);
-    bool mine = atomic_load_explicit(&fc->owner, memory_order_relaxed) == loop &&
-                atomic_load_explicit(&fc->state, memory_order_relaxed) == FC_IDLE;
-    if (mine) {
-        idle_remove_locked(p, fc);
-        atomic_store_explicit(&fc->state, FC_CONNECTING, memory_order_relaxed);
-    }
-    lock_drop(&p->mu);
-    return mine;
-}
+    struct fcgi_request *next, *refused = NULL;
 
-void pool_connected(struct pool *p, struct fcgi_server *sv, bool ok, uint64_t now_ms)
-{
-    lock_take(&p->mu);
-    if (ok) {
-        sv->fail_delay_ms = 0;
-        sv->failed_until_ms = 0;
-    } else {
-        unsigned d = sv->fail_delay_ms * 2;
-        sv->fail_delay_ms = d < FAIL_DELAY_MIN   ? FAIL_DELAY_MIN
-                            : d > FAIL_DELAY_MAX ? FAIL_DELAY_MAX
-                                                 : d;
-        sv->failed_until_ms = now_ms + sv->fail_delay_ms;
-        p->stats.n_failed++;
-    }
-    lock_drop(&p->mu);
-}
-
-void pool_mark_stuck(struct pool *p, struct fcgi_request *r, bool stuck)
-{
-    struct fcgi_server *sv = r->conn->server;
-
-    lock_take(&p->mu);
-    if (r->stuck != stuck) {
-        r->stuck = stuck;
-        sv->n_stuck += stuck ? 1 : -1u;
-    }
-    /* Their owners see the end of file and close them; a descriptor is closed by its owner
-     * only. */
-    for (unsigned w = 0; stuck && w < p->n_workers; w++) {
-        for (struct fcgi_conn *fc = p->idle[w]; fc; fc = fc->next) {
-            if (fc->server == sv)
-                shutdown(fc->src.fd, SHUT_RDWR);
+    do {
+        lock_take(&p->mu);
+        next = serve_next_locked(p, 0);
+        if (!next && p->n_waiting && pool_outlook_locked(p) == OUTLOOK_NONE) {
+            p->stats.n_down += p->n_waiting;
+            refused = queue_refuse_all_locked(p, GW_EPOOL_DOWN);
         }
-    }
-    lock_drop(&p->mu);
+        lock_drop(&p->mu);
+        if (next)
+            post_grant(next);
+    } while (next);
+    queue_post_refused(refused);
 }
 
 /* ---- the spawner's news, and figures ---- */
 
 void pool_process(struct pool *p, const struct spawner_msg *m)
 {
-    struct fcgi_request *next;
+    struct fcgi_server *sv = p->conf->n_connect ? NULL : pool_server_of_slot(p, m->slot);
 
-    if (m->slot >= p->n_servers || p->conf->n_connect)
+    if (!sv)
         return;
-    lock_take(&p->mu);
-    struct fcgi_server *sv = &p->servers[m->slot];
     bool down =
         m->verb == SPAWNER_FAILED || (m->verb == SPAWNER_ENDED && m->delay_ms >= DOWN_DELAY_MS);
-    if (down != sv->down) {
-        sv->down = down;
-        p->n_up += down ? -1u : 1;
-    }
-    lock_drop(&p->mu);
-    /* A server that is back serves who waited for it. */
-    do {
-        lock_take(&p->mu);
-        next = down ? NULL : serve_next_locked(p, 0, NULL, &(bool){false});
-        lock_drop(&p->mu);
-        if (next)
-            post_grant(next);
-    } while (next);
+    pool_server_state(p, sv, down ? SERVER_DOWN : SERVER_UP);
 }
 
 void pool_stats(struct pool *p, struct pool_stats *ret)
@@ -559,7 +329,9 @@ void pool_stats(struct pool *p, struct pool_stats *ret)
     ret->idle = p->n_idle;
     ret->connections = 0;
     for (unsigned i = 0; i < p->n_servers; i++)
-        ret->connections += p->servers[i].n_conns;
+        ret->connections += p->servers[i]->n_conns;
+    for (const struct fcgi_server *sv = p->retired; sv; sv = sv->next)
+        ret->connections += sv->n_conns;
     lock_drop(&p->mu);
 }
 

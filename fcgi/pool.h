@@ -7,6 +7,13 @@
  *          server its share.  Connections, in flight and idle together, never outnumber a
  *          server's slots, over all workers: an idle one pins a thread of a libfcgi
  *          application or a child of php-fpm, so counting per worker would hang them.
+ * Servers  a pool's servers may be added and retired while it runs (pool_priv.h).  One that
+ *          refuses a connection, or lets three requests in a row down (silent, no FastCGI,
+ *          closed before a byte) while another could take them, is out of rotation for 100 ms,
+ *          doubled each time up to 5 s; then one request, the probe, is sent there: it is back
+ *          when that one is connected (if it refused) or has a first byte, and out for longer
+ *          when not.  A pool none of whose servers will be back within a second is down, and
+ *          refuses at once; else requests wait in the queue
  * Queue    a waiter is WAITING, GRANTED or GONE under the pool's lock; each worker's waiters
  *          are in order.  A freed slot goes to the oldest waiter of the worker that freed it
  *          (no wake-up), but every eighth, and every one that worker does not want, to the
@@ -39,7 +46,7 @@ void pool_process(struct pool *p, const struct spawner_msg *m);
 
 struct pool_stats {
     unsigned in_flight, waiting, idle, connections;
-    uint64_t n_requests, n_queued, n_full, n_timed_out, n_failed;
+    uint64_t n_requests, n_queued, n_full, n_timed_out, n_down, n_failed;
 };
 void pool_stats(struct pool *p, struct pool_stats *ret);
 

@@ -1,6 +1,14 @@
 /*
- * fcgi/pool_priv.h - what pool.c (slots, queue, idle lists), client.c (requests) and
- * client_conn.c (bytes on connections) share.
+ * fcgi/pool_priv.h - what the files of a pool share:
+ *
+ *     pool.c          made and freed; slots: ask, leave, release
+ *     pool_server.c   its servers: added, retired, the state of their processes
+ *     pool_balance.c  which server a request goes to
+ *     pool_health.c   which servers are in rotation
+ *     pool_idle.c     connections as things to be had: fresh, kept, taken over
+ *     pool_queue.c    who waits, and who is next
+ *     client.c        requests
+ *     client_conn.c   bytes on connections
  *
  * Field keys:  I set when made   m under pool->mu   o the owner loop, while it owns   a atomic
  */
@@ -10,6 +18,7 @@
 #include <sys/socket.h>
 
 #include "../gateway/buf.h"
+#include "../gateway/timer.h"
 #include "client.h"
 #include "pool.h"
 #include "record.h"
@@ -52,22 +61,47 @@ struct fcgi_conn {
     bool send_broken;              /* o  it takes no more; what it answered is still read */
 };
 
+/* An address is always UP; the others are states of a process. */
+enum server_state {
+    SERVER_OFF,      /* not started; it will be when requests wait */
+    SERVER_STARTING, /* up soon */
+    SERVER_UP,
+    SERVER_DRAINING, /* ends when it is through with what it has */
+    SERVER_DOWN,     /* ended, and not back at once */
+    SERVER_RETIRED,  /* no longer the pool's: forgotten with its last connection */
+};
+
+/* Never freed before its pool; the struct of a server that was retired and forgotten is used
+ * again for the next that is added.  What may have outlived a server holds its serial. */
 struct fcgi_server {
     struct pool *pool; /* I */
-    unsigned index;    /* I */
+    unsigned index;    /* m  in pool->servers */
+    unsigned slot;     /* I  of its process; UINT_MAX: an address */
+    uint32_t serial;   /* I  never used twice in a pool; 0 is no server's */
     union {
         struct sockaddr sa;
         struct sockaddr_storage storage;
-    } addr;               /* I */
-    socklen_t addr_len;   /* I */
-    const char *name;     /* I  for the log */
-    unsigned max;         /* I  slots of this server */
-    unsigned n_in_flight; /* m */
-    unsigned n_conns;     /* m  in flight and idle */
-    unsigned n_stuck;     /* m  fresh connections without a byte for 50 ms: keep no idle ones */
-    bool down;            /* m  its process ended and will not be back at once */
-    uint64_t failed_until_ms; /* m  connect failed: others first until then */
-    unsigned fail_delay_ms;   /* m */
+    } addr;                  /* I */
+    socklen_t addr_len;      /* I */
+    char *name;              /* I  for the log */
+    unsigned weight;         /* I  1 and more */
+    unsigned max;            /* I  slots of this server */
+    bool backup;             /* I */
+    enum server_state state; /* m */
+    unsigned n_in_flight;    /* m */
+    unsigned n_conns;        /* m  in flight and idle */
+    unsigned n_idle;         /* m */
+    unsigned n_stuck;        /* m  fresh connections without a byte for 50 ms: keep no idle */
+    bool out;              /* m  out of rotation until out_until_ms, then for all but a probe */
+    bool out_refused;      /* m  because it refused connections */
+    bool probing;          /* m  a request is out to see whether it is back */
+    unsigned out_delay_ms; /* m  the last one */
+    uint64_t out_until_ms; /* m */
+    unsigned n_bad;        /* m  requests in a row that it let down */
+    int64_t turn;          /* m  balance: what it is owed */
+    uint64_t hash;         /* I  of its name */
+    struct fcgi_server *next; /* m  retired, or to be used again */
+    struct fcgi_conn *idle[]; /* m  [n_workers], last used first */
 };
 
 enum request_state {
@@ -87,12 +121,15 @@ struct fcgi_request {
     unsigned worker;                    /* I */
     const struct fcgi_request_ops *ops; /* I  NULL once aborted */
     void *arg;                          /* I */
+    struct fcgi_asker *asker;           /* m  NULL once granted or gone, or nobody said */
     enum request_state state;           /* m */
     enum request_phase phase;           /* o */
     struct fcgi_request *next, *prev;   /* m  queue */
     uint64_t seq;                       /* m  age in the queue */
     uint64_t asked_ms, granted_ms;      /* o */
-    int refused;                        /* o  gw_err to report instead of a grant */
+    int refused;                        /* m, then o  gw_err to report instead of a grant */
+    bool probe;                         /* m  its server is out of rotation: is it back? */
+    bool answered;                      /* o  END_REQUEST came */
     struct fcgi_conn *conn;             /* m set at grant, then o */
     struct timer timer;                 /* o  queue_timeout, then the whole request's timeout */
     bool stdin_open;                    /* o  STDIN's end was not sent */
@@ -111,23 +148,32 @@ struct waiters {
     unsigned streak;                  /* m  slots it kept to itself in a row */
 };
 
+/* One worker's view of a pool: what has to be looked at later. */
+struct pool_wake {
+    struct timer timer; /* o */
+    struct pool *pool;  /* I */
+    unsigned worker;    /* I */
+};
+
 struct pool {
     const struct conf_pool *conf; /* I */
     unsigned n_workers;           /* I */
-    struct fcgi_server *servers;  /* I */
-    unsigned n_servers;           /* I */
     unsigned max;                 /* I */
     unsigned keepalive;           /* I */
     uint64_t tick_ms;             /* I  the shortest of the connections' times */
+    struct pool_wake *wakes;      /* I  [n_workers] */
     struct lock mu;
+    struct fcgi_server **servers;            /* m */
+    unsigned n_servers, cap_servers;         /* m */
+    struct fcgi_server *retired;             /* m  with connections left */
+    struct fcgi_server *free_servers;        /* m  structs to be used again */
+    uint32_t serial;                         /* m  of the server that was added last */
     struct waiters *waiters;                 /* m  [n_workers] */
-    struct fcgi_conn **idle;                 /* m  [n_workers], last used first */
     struct fcgi_conn *free_conns;            /* m */
     struct fcgi_conn **all_conns;            /* m  every struct ever made, for pool_free */
     unsigned n_all, cap_all;                 /* m */
     unsigned n_in_flight, n_waiting, n_idle; /* m */
     unsigned cursor;                         /* m  round robin over servers */
-    unsigned n_up;                           /* m  servers not down */
     uint64_t seq;                            /* m */
     uint64_t last_wait_ms;                   /* m  of the last granted waiter */
     struct pool_stats stats;                 /* m */
@@ -160,26 +206,113 @@ struct fcgi_request *pool_release(struct pool *p, struct fcgi_request *r, bool k
 /* fc's descriptor was closed: its struct is free, and its server has room.  Returns as
  * pool_release. */
 struct fcgi_request *pool_conn_closed(struct pool *p, struct fcgi_conn *fc, unsigned worker);
-void pool_conn_free_locked(struct pool *p, struct fcgi_conn *fc);
+
+/* Requests that wait get what there is by now: a server is back, or new. */
+void pool_serve_waiters(struct pool *p);
 
 /* Take an idle connection of loop off its list, to close it.  false: it is not idle, or not
  * loop's any more. */
 bool pool_take_idle(struct pool *p, struct fcgi_conn *fc, struct loop *loop);
-
-/* connect() worked or failed: after a failure other servers are taken first for a while. */
-void pool_connected(struct pool *p, struct fcgi_server *sv, bool ok, uint64_t now_ms);
 
 /* r's fresh connection had no byte for 50 ms: idle connections of its server may pin the
  * thread or child that should accept it, so they are closed and none is kept until r had an
  * answer (THREADS.md, rule 6). */
 void pool_mark_stuck(struct pool *p, struct fcgi_request *r, bool stuck);
 
+/* ---- pool_server.c ---- */
+
+struct server_spec {
+    const char *name; /* copied */
+    const struct sockaddr_storage *addr;
+    socklen_t addr_len;
+    unsigned weight, max; /* 0: 1, and the pool's max_requests */
+    bool backup;
+    unsigned slot; /* UINT_MAX: an address */
+};
+
+/* Add a server, which gets its share at once.  Any thread.  NULL: memory is out. */
+struct fcgi_server *pool_server_add(struct pool *p, const struct server_spec *spec);
+
+/* No new request goes there; its idle connections are closed, and it is forgotten when the
+ * last of the others is.  Who waited for it alone hears that the pool is down.  Any thread;
+ * sv must not be touched afterwards. */
+void pool_server_retire(struct pool *p, struct fcgi_server *sv);
+
+/* The state of its process changed: who waits is served, or refused if nobody is left that
+ * could.  Any thread. */
+void pool_server_state(struct pool *p, struct fcgi_server *sv, enum server_state state);
+
+/* The server of a process's slot, or NULL. */
+struct fcgi_server *pool_server_of_slot(struct pool *p, unsigned slot);
+
+/* May a request go there now, if it has room?  Out of rotation one may when the delay is
+ * over: the probe. */
+bool server_usable_locked(const struct fcgi_server *sv);
+bool server_has_room_locked(const struct fcgi_server *sv);
+
+/* A connection of sv was closed: a retired one may be forgotten. */
+void server_forget_locked(struct pool *p, struct fcgi_server *sv) REQUIRES(p->mu);
+
+/* Every idle connection of sv, or of all (NULL): their owners see the end of file and close
+ * them; a descriptor is closed by its owner only. */
+void server_shut_idle_locked(struct pool *p, const struct fcgi_server *sv) REQUIRES(p->mu);
+
+/* ---- pool_balance.c ---- */
+
+/* The server that r goes to, or NULL: none has room. */
+struct fcgi_server *balance_choose_locked(struct pool *p, const struct fcgi_request *r)
+    REQUIRES(p->mu);
+
+/* ---- pool_health.c ---- */
+
+/* Is there a server for who waits?  SOON: one is started, or tried again within a second. */
+enum pool_outlook { OUTLOOK_NONE, OUTLOOK_SOON, OUTLOOK_NOW };
+enum pool_outlook pool_outlook_locked(const struct pool *p) REQUIRES(p->mu);
+
+/* A health check's verdict.  Not ok: out of rotation, for longer each time, because of reason
+ * (a constant).  ok: back in rotation if it was out.  Logs what changed.  Any thread. */
+void pool_server_health(struct pool *p, struct fcgi_server *sv, bool ok, const char *reason);
+
+/* What a request tells about its server, before its slot is given back: connected, a first
+ * byte (only if it is a probe, or was stuck), a failure.  r's thread. */
+void pool_request_connected(struct pool *p, struct fcgi_request *r);
+void pool_request_answers(struct pool *p, struct fcgi_request *r);
+void pool_request_failed(struct pool *p, struct fcgi_request *r, int err);
+
+/* r is granted a connection to sv: is it the probe? */
+void health_granted_locked(struct fcgi_server *sv, struct fcgi_request *r);
+/* r gives its slot back. */
+void health_released_locked(struct fcgi_server *sv, struct fcgi_request *r);
+
+/* Look again, on this worker, when the next server that is out of rotation is due. */
+void pool_wake_later(struct pool *p, struct loop *loop, unsigned worker);
+void pool_wake_fn(struct loop *l, struct timer *t);
+
+/* ---- pool_idle.c ---- */
+
+/* A connection to sv for a request of worker, or NULL: memory is out. */
+struct fcgi_conn *conn_take_locked(struct pool *p, struct fcgi_server *sv, unsigned worker,
+                                   struct loop *loop) REQUIRES(p->mu);
+void conn_free_locked(struct pool *p, struct fcgi_conn *fc) REQUIRES(p->mu);
+void idle_add_locked(struct pool *p, struct fcgi_conn *fc, unsigned worker) REQUIRES(p->mu);
+void idle_remove_locked(struct pool *p, struct fcgi_conn *fc) REQUIRES(p->mu);
+
+/* ---- pool_queue.c ---- */
+
+void queue_add_locked(struct pool *p, struct fcgi_request *r) REQUIRES(p->mu);
+void queue_remove_locked(struct pool *p, struct fcgi_request *r) REQUIRES(p->mu);
+/* Who is to have the slot that worker frees; still in the queue. */
+struct fcgi_request *queue_next_locked(struct pool *p, unsigned worker) REQUIRES(p->mu);
+/* All leave the queue, to be refused with err: a list by next, for queue_post_refused(). */
+struct fcgi_request *queue_refuse_all_locked(struct pool *p, int err) REQUIRES(p->mu);
+void queue_post_refused(struct fcgi_request *list);
+
 /* ---- client.c for the others ---- */
 
 void fcgi_request_granted_msg(struct loop *l, struct loop_msg *msg);
 
 /* r is over: its slot goes back, it is freed, and its owner, if it has one, hears of it. */
-void fcgi_request_fail(struct fcgi_request *r, int err, bool retry);
+void fcgi_request_fail(struct fcgi_request *r, int err, enum fcgi_retry retry);
 
 /* END_REQUEST is whole, in conn->end_body; r is over.  more: bytes follow it. */
 void fcgi_request_ended(struct fcgi_request *r, bool more);

@@ -207,20 +207,23 @@ static void forward_granted(void *arg)
     body_pump(f);
 }
 
-static void forward_error(void *arg, int err, bool retry)
+static void forward_error(void *arg, int err, enum fcgi_retry retry)
 {
     struct forward *f = arg;
     struct stream *s = f->s;
 
     f->req = NULL;
     f->granted_ms = 0;
-    /* A connect that failed sent nothing, whatever the method. */
-    bool unsent = err == GW_EBACKEND_CONNECT || err == GW_EBACKEND_CONNECT_TIME;
-    bool safe = unsent || (method_is_idempotent(s->req.method) && !f->body_sent);
-    if (retry && safe && !f->head_done && f->tries < TRIES_MAX) {
+    if (err == GW_EPOOL_DOWN && f->tried_err)
+        err = f->tried_err; /* what it met says more than that nobody else is left */
+    bool safe =
+        retry == FCGI_RETRY_UNSENT || (retry == FCGI_RETRY_IDEMPOTENT &&
+                                       method_is_idempotent(s->req.method) && !f->body_sent);
+    if (safe && !f->head_done && f->tries < TRIES_MAX) {
         if (f->parsing)
             response_parser_fini(&f->parser);
         f->parsing = false;
+        f->tried_err = err;
         forward_ask(f);
         return;
     }
@@ -252,7 +255,8 @@ static void forward_ask(struct forward *f)
     struct stream *s = f->s;
 
     f->tries++;
-    f->req = fcgi_request_new(f->pool, s->loop, worker_of(s)->index, &forward_ops, f);
+    f->req =
+        fcgi_request_new(f->pool, s->loop, worker_of(s)->index, &f->asker, &forward_ops, f);
     if (!f->req)
         forward_fail(f, GW_ENO_MEMORY);
 }

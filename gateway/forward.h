@@ -20,7 +20,9 @@ struct forward {
     struct pool *pool;
     struct route_match *m;
     struct fcgi_request *req; /* NULL when none is under way */
-    unsigned tries;           /* requests begun */
+    struct fcgi_asker asker;
+    unsigned tries; /* requests begun */
+    int tried_err;  /* how the last of them failed; 0: none did */
 
     /* request body */
     struct spool *in_spool; /* NULL unless spooled */

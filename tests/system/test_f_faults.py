@@ -96,8 +96,9 @@ def test_refused_connection(place, start, proto):
         connect = unix:{place}/app.sock
         """)
     assert gateway.fetch(proto, "/app/x").status == 502
-    line = gateway.wait_log("backend refused the connection")
+    line = gateway.wait_log("EBACKEND_CONNECT: backend refused the connection")
     assert "pool=app" in line and "site=main" in line
+    assert "pool=app" in gateway.wait_log("out of rotation: backend refused the connection")
     with Backend(str(place / "app.sock"), keeping(hello)):
         assert gateway.fetch(proto, "/app/x").body == b"hello\n"
 

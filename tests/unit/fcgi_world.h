@@ -44,6 +44,7 @@ static struct {
 
 struct caller {
     struct fcgi_request *r;
+    struct fcgi_asker *asker;
     unsigned worker;
     bool waits;  /* do not begin when granted */
     bool post;   /* has a body */
@@ -137,7 +138,7 @@ static inline void on_end(void *arg, uint32_t app_status)
     c->r = NULL;
 }
 
-static inline void on_error(void *arg, int err, bool retry)
+static inline void on_error(void *arg, int err, enum fcgi_retry retry)
 {
     struct caller *c = arg;
 
@@ -160,7 +161,8 @@ static const struct fcgi_request_ops caller_ops = {
 /* c's flags are set before; all else is made anew. */
 static inline void ask(struct caller *c)
 {
-    c->r = fcgi_request_new(world.pool, world.loops[c->worker], c->worker, &caller_ops, c);
+    c->r = fcgi_request_new(world.pool, world.loops[c->worker], c->worker, c->asker,
+                            &caller_ops, c);
     assert_non_null(c->r);
 }
 
@@ -483,8 +485,8 @@ static inline void expect_at_rest(void)
     assert_int_equal(stats.waiting, 0);
     assert_int_equal(stats.connections, stats.idle);
     for (unsigned i = 0; i < world.pool->n_servers; i++) {
-        assert_int_equal(world.pool->servers[i].n_in_flight, 0);
-        assert_int_equal(world.pool->servers[i].n_stuck, 0);
+        assert_int_equal(world.pool->servers[i]->n_in_flight, 0);
+        assert_int_equal(world.pool->servers[i]->n_stuck, 0);
     }
     for (unsigned i = 0; i < N_LOOPS; i++)
         assert_int_equal(world.pool->waiters[i].n_in_flight, 0);

@@ -29,11 +29,13 @@ static struct conf_pool conf_pool = {.name = "pool", .timeout_ms = 60000};
 static char app_log[256];
 
 struct fcgi_request *fcgi_request_new(struct pool *pool, struct loop *loop, unsigned worker,
+                                      struct fcgi_asker *asker,
                                       const struct fcgi_request_ops *ops, void *arg)
 {
     (void)pool;
     (void)loop;
     (void)worker;
+    (void)asker;
     assert_false(app_there);
     buf_fini(&app.stdin_);
     app = (struct fcgi_request){.ops = ops, .arg = arg, .room = SIZE_MAX};
@@ -133,7 +135,7 @@ static inline void app_ends(uint32_t status)
     app.ops->end(app.arg, status);
 }
 
-static inline void app_fails(int err, bool retry)
+static inline void app_fails(int err, enum fcgi_retry retry)
 {
     app_there = false;
     app.ops->error(app.arg, err, retry);

@@ -124,7 +124,7 @@ static void test_stdin_while_connecting(void **state)
     unlink(world.paths[0] + strlen("unix:"));
     world.listen_fd[0] = listen_at(world.paths[0] + strlen("unix:"), 0);
     for (; n_plugs < 8; n_plugs++) {
-        struct fcgi_server *sv = &world.pool->servers[0];
+        struct fcgi_server *sv = world.pool->servers[0];
         plugs[n_plugs] = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
         if (connect(plugs[n_plugs], &sv->addr.sa, sv->addr_len) < 0) {
             close(plugs[n_plugs]);

@@ -112,7 +112,7 @@ static void test_abort_connecting(void **state)
     world.pool = pool_new(&world.conf, 0, N_LOOPS, stderr);
     assert_non_null(world.pool);
     world.listen_fd[0] = listen_at(world.paths[0] + strlen("unix:"), 0);
-    struct fcgi_server *sv = &world.pool->servers[0];
+    struct fcgi_server *sv = world.pool->servers[0];
     int plugs[2];
     for (int i = 0; i < 2; i++) {
         plugs[i] = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);

@@ -84,7 +84,7 @@ static void test_stderr_of_a_crash(void **state)
     (void)state;
     begin();
     app.ops->stderr_bytes(app.arg, (const uint8_t *)"panic: index", 12);
-    app_fails(GW_EBACKEND_CLOSED, false);
+    app_fails(GW_EBACKEND_CLOSED, FCGI_RETRY_NO);
     assert_string_equal(app_log, "panic: index|");
 }
 
@@ -307,7 +307,7 @@ static void test_broken_off_while_spooled(void **state)
     clock_strikes();
     while (n_said < 300000)
         app_says_pattern(n_said + 32768 < 300000 ? 32768 : 300000 - (size_t)n_said);
-    app_fails(GW_EBACKEND_CLOSED, false);
+    app_fails(GW_EBACKEND_CLOSED, FCGI_RETRY_NO);
     while (world_take(s, SIZE_MAX) || world_job())
         ;
     expect_pattern();

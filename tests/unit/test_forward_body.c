@@ -177,7 +177,7 @@ static void test_refused(void **state)
     };
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
         stream_on_head(s);
-        app_fails(rows[i].err, false);
+        app_fails(rows[i].err, FCGI_RETRY_NO);
         assert_int_equal(w.seen.status, rows[i].status);
         assert_memory_equal(w.seen.fields, rows[i].fields, strlen(rows[i].fields));
         assert_int_equal(n_asked, 1);
@@ -191,13 +191,16 @@ static void test_retry(void **state)
     static const struct {
         const char *method;
         int err;
-        bool retry;    /* what the client says */
-        unsigned want; /* requests made when all fail so */
+        enum fcgi_retry retry; /* what the client says */
+        unsigned want;         /* requests made when all fail so */
     } rows[] = {
-        {"GET", GW_EBACKEND_CLOSED, true, 3},      {"GET", GW_EBACKEND_CLOSED, false, 1},
-        {"POST", GW_EBACKEND_CLOSED, true, 1},     {"POST", GW_EBACKEND_CONNECT, true, 3},
-        {"LINK", GW_EBACKEND_CLOSED, true, 1},     {"DELETE", GW_EBACKEND_CLOSED, true, 3},
-        {"GET", GW_EBACKEND_FIRST_TIME, false, 1},
+        {"GET", GW_EBACKEND_CLOSED, FCGI_RETRY_IDEMPOTENT, 3},
+        {"GET", GW_EBACKEND_CLOSED, FCGI_RETRY_NO, 1},
+        {"POST", GW_EBACKEND_CLOSED, FCGI_RETRY_IDEMPOTENT, 1},
+        {"POST", GW_EBACKEND_CONNECT, FCGI_RETRY_UNSENT, 3},
+        {"LINK", GW_EBACKEND_CLOSED, FCGI_RETRY_IDEMPOTENT, 1},
+        {"DELETE", GW_EBACKEND_CLOSED, FCGI_RETRY_IDEMPOTENT, 3},
+        {"GET", GW_EBACKEND_FIRST_TIME, FCGI_RETRY_NO, 1},
     };
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
         s->req.method = slice_str(rows[i].method);
@@ -219,7 +222,7 @@ static void test_retry_begins_anew(void **state)
     (void)state;
     begin();
     app_says("X-First: ");
-    app_fails(GW_EBACKEND_CLOSED, true);
+    app_fails(GW_EBACKEND_CLOSED, FCGI_RETRY_IDEMPOTENT);
     assert_int_equal(n_asked, 2);
     grant();
     app_says("X-Second: 1\n\nok");
@@ -235,7 +238,7 @@ static void test_no_retry_of_a_body(void **state)
     s->req.method = SLICE("PUT");
     grant();
     body_comes("abc", true);
-    app_fails(GW_EBACKEND_CLOSED, true);
+    app_fails(GW_EBACKEND_CLOSED, FCGI_RETRY_IDEMPOTENT);
     assert_int_equal(n_asked, 1);
     assert_int_equal(w.seen.status, 502);
 }
@@ -245,7 +248,7 @@ static void test_broken_off(void **state)
     (void)state;
     begin();
     app_says("Status: 200\n\nhalf");
-    app_fails(GW_EBACKEND_CLOSED, false);
+    app_fails(GW_EBACKEND_CLOSED, FCGI_RETRY_NO);
     assert_int_equal(w.seen.n_resets, 1);
     assert_int_equal(w.seen.reset_err, GW_EBACKEND_CLOSED);
 }
@@ -256,7 +259,7 @@ static void test_broken_off_after_all(void **state)
     (void)state;
     begin();
     app_says("Content-Length: 4\n\nfour");
-    app_fails(GW_EBACKEND_CLOSED, false);
+    app_fails(GW_EBACKEND_CLOSED, FCGI_RETRY_NO);
     assert_int_equal(w.seen.n_resets, 0);
     expect_body("four");
     assert_true(world_complete(s));

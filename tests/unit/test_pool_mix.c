@@ -104,7 +104,8 @@ static void test_random(void **state)
         }
         assert_true(stats().in_flight <= 3);
         assert_true(stats().idle <= 2);
-        assert_true(world.pool->servers[0].n_conns <= 3 && world.pool->servers[1].n_conns <= 3);
+        assert_true(world.pool->servers[0]->n_conns <= 3 &&
+                    world.pool->servers[1]->n_conns <= 3);
     }
     for (size_t i = 0; i < N; i++) {
         if (live[i])
@@ -166,7 +167,7 @@ static void walker_end(void *arg, uint32_t app_status)
     walk(k);
 }
 
-static void walker_error(void *arg, int err, bool retry)
+static void walker_error(void *arg, int err, enum fcgi_retry retry)
 {
     struct walker *k = arg;
 
@@ -190,7 +191,8 @@ static void walk(struct walker *k)
 
     while (side->walks < WALKS) {
         side->walks++;
-        k->r = fcgi_request_new(world.pool, world.loops[k->worker], k->worker, &walker_ops, k);
+        k->r = fcgi_request_new(world.pool, world.loops[k->worker], k->worker, NULL,
+                                &walker_ops, k);
         if (rand_r(&k->seed) % 16)
             return;
         fcgi_request_abort(k->r); /* waiting, granted or refused */
