@@ -203,9 +203,9 @@ class Backend:
         except Exception as error:  # shown by the test that looks at .errors
             self.errors.append(error)
         finally:
+            sock.close()
             with self.lock:
                 self.open.discard(sock)
-            sock.close()
 
     def close(self):
         """Stop listening and cut every connection."""

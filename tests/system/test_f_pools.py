@@ -188,9 +188,10 @@ def test_connection_closed_while_idle_is_noticed(place, start, backend, proto):
 
     backend.serve = one_then_close
     gateway = start(pool_ini(place, max_requests=2))
-    for _ in range(30):
+    for _ in range(30):  # before or after the close, as it happens
         assert gateway.fetch(proto, "/app/x").status == 200
-    for _ in range(10):
+    for _ in range(10):  # not in the same moment: then nobody can know whether it was read
+        proc.wait_until(lambda: not backend.open, 10, "the application's close")
         assert gateway.fetch(proto, "/app/x", method="POST", body=b"abc").status == 200
 
 
