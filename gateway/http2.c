@@ -167,9 +167,14 @@ static int http2_input_eof(struct conn *c)
 
     lock_take(&c->mu);
     h->client_eof = true;
-    for (struct stream *s = c->streams; s; s = s->next)
-        if (!s->in_eof && s->proto)
-            h2_reset_locked(h, s, h2_stream_of(s)->end_sent ? 0 : GW_ECLIENT_GONE);
+    for (struct stream *s = c->streams; s; s = s->next) {
+        if (s->in_eof || !s->proto)
+            continue;
+        if (h2_stream_of(s)->lingers)
+            h2_linger_let_go_locked(h, s);
+        else
+            h2_reset_locked(h, s, GW_ECLIENT_GONE);
+    }
     lock_drop(&c->mu);
     conn_dirty(c);
     return 0;
@@ -322,8 +327,9 @@ static int http2_send_head(struct stream *s, const struct response *r)
     if (h2_response_block(s, r, worker_date(c->worker), &block) != 0)
         return GW_ENO_MEMORY;
     lock_take(&c->mu);
-    /* Without a body the head ends the stream, once, whatever the application writes. */
-    bool ends = s->out.no_body || r->content_length == 0;
+    /* Without a body the head ends the stream, once, whatever the application writes; but not
+     * before the request has ended (http2_linger.c). */
+    bool ends = s->in_eof && (s->out.no_body || r->content_length == 0);
     if (!h2_stream_of(s)->closed)
         rv = nghttp2_submit_response(h->session, s->id, block.nv, block.n,
                                      ends ? NULL : &h2_body);

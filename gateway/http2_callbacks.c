@@ -96,7 +96,7 @@ static int on_header(nghttp2_session *session, const nghttp2_frame *frame, const
     struct h2_head *head = &h2_stream_of(s)->head;
     int rc = frame->headers.cat == NGHTTP2_HCAT_REQUEST ? h2_head_field(s, head, n, v)
                                                         : h2_head_trailer(head, n, v);
-    if (rc == GW_ENO_MEMORY) {
+    if (rc == GW_ENO_MEMORY || rc == GW_ECLIENT_PROTO) {
         h2_reset_locked(h, s, rc);
         return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
     }
@@ -124,9 +124,19 @@ static void head_complete(struct http2 *h, struct stream *s, bool end_stream)
 
 /* ---- what came ---- */
 
-static void body_complete(struct stream *s)
+/* RFC 9113 8.1.1: not less than was announced.  But curl 7.88 ends its upload as soon as it sees
+ * an error status, and a reset would take the answer away that is under way: then what came is
+ * the body. */
+static void body_complete(struct http2 *h, struct stream *s)
 {
+    bool is_short = s->req.content_length >= 0 && s->in_total < (uint64_t)s->req.content_length;
+
+    if (is_short && !s->out.head_sent) {
+        h2_reset_locked(h, s, GW_ECLIENT_PROTO);
+        return;
+    }
     s->in_eof = true;
+    h2_linger_request_ended_locked(h, s);
     stream_event_locked(s, STREAM_EV_BODY);
 }
 
@@ -140,7 +150,9 @@ static void headers_came(struct http2 *h, const nghttp2_frame *frame)
     if (frame->headers.cat == NGHTTP2_HCAT_REQUEST)
         head_complete(h, s, end_stream);
     else if (end_stream) /* trailers: bounded, and dropped */
-        body_complete(s);
+        body_complete(h, s);
+    else /* RFC 9113 8.1: what follows the body ends the request */
+        h2_reset_locked(h, s, GW_ECLIENT_PROTO);
 }
 
 static void data_came(struct http2 *h, const nghttp2_frame *frame)
@@ -148,7 +160,7 @@ static void data_came(struct http2 *h, const nghttp2_frame *frame)
     struct stream *s = h2_find_locked(h, frame->hd.stream_id);
 
     if (s && frame->hd.flags & NGHTTP2_FLAG_END_STREAM)
-        body_complete(s);
+        body_complete(h, s);
 }
 
 static void reset_came(struct http2 *h, const nghttp2_frame *frame)
@@ -216,7 +228,9 @@ static int on_data_chunk(nghttp2_session *session, uint8_t flags, int32_t id,
         return 0;
     }
     h2_stream_of(s)->unconsumed += n;
-    if (chain_append(&s->in, data, n) != 0)
+    if (s->req.content_length >= 0 && s->in_total > (uint64_t)s->req.content_length)
+        h2_reset_locked(h, s, GW_ECLIENT_PROTO); /* RFC 9113 8.1.1 */
+    else if (chain_append(&s->in, data, n) != 0)
         h2_reset_locked(h, s, GW_ENO_MEMORY);
     else
         stream_event_locked(s, STREAM_EV_BODY);
@@ -242,15 +256,17 @@ static ssize_t read_body(nghttp2_session *session, int32_t id, uint8_t *buf, siz
     if (!s)
         return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
     size_t n = length < h->room - H2_FRAME_HEAD ? length : h->room - H2_FRAME_HEAD;
+    bool ends = false;
     if (n >= s->out.body.n) {
         n = s->out.body.n;
-        if (s->out.eof)
-            *data_flags |= NGHTTP2_DATA_FLAG_EOF;
+        ends = s->out.eof && !h2_linger_holds_locked(h, s);
     }
-    if (n == 0 && !s->out.eof) {
+    if (n == 0 && !ends) {
         h2_stream_of(s)->deferred = true;
         return NGHTTP2_ERR_DEFERRED;
     }
+    if (ends)
+        *data_flags |= NGHTTP2_DATA_FLAG_EOF;
     *data_flags |= NGHTTP2_DATA_FLAG_NO_COPY;
     return (ssize_t)n;
 }
@@ -282,6 +298,7 @@ static int on_frame_send(nghttp2_session *session, const nghttp2_frame *frame, v
     struct http2 *h = user;
     bool may_end = frame->hd.type == NGHTTP2_DATA || frame->hd.type == NGHTTP2_HEADERS;
 
+    (void)session;
     if (frame->hd.type == NGHTTP2_RST_STREAM &&
         h2_code_is_provoked(frame->rst_stream.error_code))
         h->n_provoked++;
@@ -291,8 +308,7 @@ static int on_frame_send(nghttp2_session *session, const nghttp2_frame *frame, v
     if (!s)
         return 0;
     h2_stream_of(s)->end_sent = true;
-    if (nghttp2_session_get_stream_remote_close(session, s->id) == 0)
-        h2_linger_begin_locked(h, s);
+    h2_linger_answer_ended_locked(h, s);
     return 0;
 }
 
@@ -316,7 +332,7 @@ static int on_frame_not_send(nghttp2_session *session, const nghttp2_frame *fram
 
 static int close_err(const struct h2_stream *hs, uint32_t code)
 {
-    if (hs->end_sent)
+    if (hs->end_sent || hs->lingers)
         return 0; /* answered in full, whatever came of the rest of the request */
     if (hs->peer_reset)
         return GW_ECLIENT_RESET;
@@ -360,6 +376,7 @@ static nghttp2_option *options_new(const struct conf_gateway *g)
     if (nghttp2_option_new(&o) != 0)
         return NULL;
     nghttp2_option_set_no_auto_window_update(o, 1);
+    nghttp2_option_set_no_http_messaging(o, 1); /* see http2_head.h */
     /* Ours cuts off first (http2_budget.h); these are the second line. */
     nghttp2_option_set_stream_reset_rate_limit(o, 2 * (uint64_t)g->h2_resets + 100,
                                                g->h2_resets);

@@ -1,5 +1,7 @@
 #include "http2_head.h"
 
+#include <nghttp2/nghttp2.h>
+
 #include "authority.h"
 #include "conn.h"
 
@@ -12,6 +14,68 @@ void h2_head_init(struct h2_head *h, size_t max_size, unsigned max_fields)
 {
     *h = (struct h2_head){.max_size = max_size, .max_fields = max_fields};
     h->crumbs_end = &h->crumbs;
+}
+
+/* ---- what a field may look like (RFC 9113 8.2, 8.3) ---- */
+
+static const uint8_t *bytes(struct slice s)
+{
+    return (const uint8_t *)(s.p ? s.p : "");
+}
+
+static bool is_value(struct slice value)
+{
+    return nghttp2_check_header_value_rfc9113(bytes(value), value.n);
+}
+
+static bool is_method(struct slice value)
+{
+    return nghttp2_check_method(bytes(value), value.n);
+}
+
+static bool is_path(struct slice value)
+{
+    return nghttp2_check_path(bytes(value), value.n);
+}
+
+static bool is_authority(struct slice value)
+{
+    return nghttp2_check_authority(bytes(value), value.n);
+}
+
+/* RFC 3986 3.1 */
+static bool is_scheme(struct slice value)
+{
+    for (size_t i = 0; i < value.n; i++) {
+        char ch = value.p[i], lower = (char)(ch | 0x20);
+        bool letter = lower >= 'a' && lower <= 'z';
+        if (!letter && (i == 0 || !((ch >= '0' && ch <= '9') || memchr("+-.", ch, 3))))
+            return false;
+    }
+    return value.n > 0;
+}
+
+static bool is_length(struct slice value)
+{
+    return slice_decimal(value, INT64_MAX) >= 0;
+}
+
+static bool is_te(struct slice value)
+{
+    return slice_ieq(value, SLICE("trailers"));
+}
+
+/* Of one connection (RFC 9113 8.2.2). */
+static bool is_never(struct slice value)
+{
+    (void)value;
+    return false;
+}
+
+/* Not empty, lower case, tokens (RFC 9113 8.2.1); a colon is for pseudo-fields. */
+static bool is_name(struct slice name)
+{
+    return name.n && name.p[0] != ':' && nghttp2_check_header_name(bytes(name), name.n);
 }
 
 /* ---- field by field ---- */
@@ -81,7 +145,7 @@ static int take_crumb(struct stream *s, struct h2_head *h, struct slice value)
 static int take_length(struct stream *s, struct h2_head *h, struct slice value)
 {
     (void)h;
-    s->req.content_length = slice_decimal(value, INT64_MAX); /* nghttp2 let only one pass */
+    s->req.content_length = slice_decimal(value, INT64_MAX);
     return stream_add_field(s, SLICE("content-length"), value);
 }
 
@@ -94,20 +158,67 @@ static int take_expect(struct stream *s, struct h2_head *h, struct slice value)
     return stream_add_field(s, SLICE("expect"), value);
 }
 
-static const struct {
+static const struct special {
     struct slice name;
-    int (*take)(struct stream *s, struct h2_head *h, struct slice value);
-    bool pseudo;
-} special[] = {
-    {{":method", 7}, take_method, true},
-    {{":scheme", 7}, take_scheme, true},
-    {{":authority", 10}, take_authority, true},
-    {{":path", 5}, take_path, true},
-    {{"host", 4}, take_host, false},
-    {{"cookie", 6}, take_crumb, false},
-    {{"content-length", 14}, take_length, false},
-    {{"expect", 6}, take_expect, false},
+    bool (*fits)(struct slice value);
+    int (*take)(struct stream *s, struct h2_head *h, struct slice value); /* NULL: as others */
+    bool once;
+} specials[] = {
+    {{":method", 7}, is_method, take_method, true},
+    {{":scheme", 7}, is_scheme, take_scheme, true},
+    {{":authority", 10}, is_authority, take_authority, true},
+    {{":path", 5}, is_path, take_path, true},
+    {{"host", 4}, is_authority, take_host, true},
+    {{"content-length", 14}, is_length, take_length, true},
+    {{"cookie", 6}, is_value, take_crumb, false},
+    {{"expect", 6}, is_value, take_expect, false},
+    {{"te", 2}, is_te, NULL, false},
+    {{"connection", 10}, is_never, NULL, false},
+    {{"keep-alive", 10}, is_never, NULL, false},
+    {{"proxy-connection", 16}, is_never, NULL, false},
+    {{"transfer-encoding", 17}, is_never, NULL, false},
+    {{"upgrade", 7}, is_never, NULL, false},
 };
+
+enum {
+    N_SPECIALS = sizeof(specials) / sizeof(specials[0]),
+    METHOD = 1 << 0, /* in h2_head.seen: places in the table */
+    SCHEME = 1 << 1,
+    PATH = 1 << 3,
+};
+
+static const struct special *special_find(struct slice name)
+{
+    for (size_t i = 0; i < N_SPECIALS; i++) {
+        if (slice_eq(name, specials[i].name))
+            return &specials[i];
+    }
+    return NULL;
+}
+
+static bool is_pseudo(struct slice name)
+{
+    return name.n && name.p[0] == ':';
+}
+
+/* RFC 9113 8.2.1, 8.3: pseudo-fields first, those we know, once. */
+static bool well_formed(struct h2_head *h, const struct special *sp, struct slice name,
+                        struct slice value)
+{
+    bool pseudo = is_pseudo(name);
+
+    if (pseudo && (!sp || h->regular_seen))
+        return false;
+    if (!pseudo && !sp && !is_name(name))
+        return false;
+    h->regular_seen |= !pseudo;
+    if (!(sp ? sp->fits : is_value)(value))
+        return false;
+    unsigned bit = sp && sp->once ? 1u << (sp - specials) : 0;
+    bool again = h->seen & bit;
+    h->seen |= bit;
+    return !again;
+}
 
 /* Count a field.  false: it is far too much. */
 static bool count(struct h2_head *h, struct slice name, struct slice value)
@@ -119,24 +230,27 @@ static bool count(struct h2_head *h, struct slice name, struct slice value)
 
 int h2_head_field(struct stream *s, struct h2_head *h, struct slice name, struct slice value)
 {
-    size_t i = 0, n = sizeof(special) / sizeof(special[0]);
+    const struct special *sp = special_find(name);
 
     if (!count(h, name, value))
         return GW_ECLIENT_FLOOD;
-    while (i < n && !slice_eq(name, special[i].name))
-        i++;
-    bool counts =
-        i == n || !(special[i].pseudo || (special[i].take == take_crumb && h->crumbs));
+    if (!well_formed(h, sp, name, value))
+        return GW_ECLIENT_PROTO;
+    bool counts = !is_pseudo(name) && !(sp && sp->take == take_crumb && h->crumbs);
     if (counts && ++h->n_fields > h->max_fields)
         h->large = true;
     if (h->large)
         return 0;
-    return i < n ? special[i].take(s, h, value) : stream_add_field(s, name, value);
+    return sp && sp->take ? sp->take(s, h, value) : stream_add_field(s, name, value);
 }
 
 int h2_head_trailer(struct h2_head *h, struct slice name, struct slice value)
 {
-    return count(h, name, value) ? 0 : GW_ECLIENT_FLOOD;
+    if (!count(h, name, value))
+        return GW_ECLIENT_FLOOD;
+    const struct special *sp = special_find(name); /* no Connection here either */
+    bool fits = is_name(name) && (sp ? sp->fits : is_value)(value);
+    return fits ? 0 : GW_ECLIENT_PROTO;
 }
 
 /* ---- the whole ---- */
@@ -194,12 +308,20 @@ static int settle_authority(struct stream *s, const struct h2_head *h)
     return req->authority.p && authority_valid(req->authority) ? 0 : GW_ECLIENT_PROTO;
 }
 
-/* nghttp2 checks this for http and https only; other schemes are answered as well. */
+/* RFC 9113 8.3.1 */
 static bool path_fits(const struct request *req)
 {
     if (slice_eq(req->target, SLICE("*")))
         return slice_eq(req->method, SLICE("OPTIONS"));
     return req->target.n > 0 && req->target.p[0] == '/';
+}
+
+/* Are the pseudo-fields there that the method wants?  CONNECT has no other (RFC 9113 8.5). */
+static bool pseudo_complete(const struct h2_head *h, bool connect)
+{
+    if (connect)
+        return !(h->seen & (SCHEME | PATH));
+    return (h->seen & (METHOD | SCHEME | PATH)) == (METHOD | SCHEME | PATH);
 }
 
 int h2_head_done(struct stream *s, struct h2_head *h, bool end_stream)
@@ -210,13 +332,16 @@ int h2_head_done(struct stream *s, struct h2_head *h, bool end_stream)
     req->scheme = s->conn->is_tls ? SLICE("https") : SLICE("http");
     req->has_body = !end_stream;
     req->expect_continue &= !end_stream;
+    bool connect = slice_eq(req->method, SLICE("CONNECT"));
+    if (!pseudo_complete(h, connect) || (end_stream && req->content_length > 0))
+        return GW_ECLIENT_PROTO;
     if (h->large)
         return GW_EREQ_HEAD_LARGE;
     if (join_crumbs(s, h) != 0)
         return GW_ENO_MEMORY;
     if (settle_authority(s, h) != 0)
         return GW_ECLIENT_PROTO;
-    if (slice_eq(req->method, SLICE("CONNECT"))) /* nghttp2: it has no :path and no :scheme */
+    if (connect)
         return GW_EREQ_METHOD;
     if (!path_fits(req))
         return GW_ECLIENT_PROTO;

@@ -2,10 +2,9 @@
  * gateway/http2_head.h - the head of an HTTP/2 request, field by field as HPACK gives them, and
  * what RFC 9113 8.3 wants of the whole.
  *
- * libnghttp2 has already refused: pseudo-fields that are unknown, repeated or late, upper case
- * and bad characters, connection-specific fields, te but trailers, a bad or repeated
- * content-length.  Left to us: how many and how long, Host against :authority, userinfo, :path
- * of other schemes, cookie crumbs, Expect.
+ * All of it is checked here: libnghttp2 would do a part, but its check comes with one that resets
+ * who ends a request short of its content-length although the answer is on its way (http2.c says
+ * why that must be taken), and the two cannot be had apart.
  *
  * Units    bytes; a field counts name + value + 32 (RFC 9113 10.5.1)
  * Threads  worker
@@ -31,17 +30,20 @@ struct h2_head {
     struct h2_crumb *crumbs; /* of Cookie, in order (RFC 9113 8.2.3) */
     struct h2_crumb **crumbs_end;
     size_t crumbs_len;
+    unsigned seen;     /* rows of the table in http2_head.c that came; those may come once */
+    bool regular_seen; /* a field that is no pseudo-field came */
     bool expects_else; /* Expect with something other than 100-continue */
     bool large;        /* over max_size or max_fields: nothing is kept any more */
 };
 
 void h2_head_init(struct h2_head *h, size_t max_size, unsigned max_fields);
 
-/* One field.  0; GW_ENO_MEMORY; GW_ECLIENT_FLOOD: so far over the announced limit that decoding
- * on would only serve who sends it. */
+/* One field.  0; GW_ENO_MEMORY; GW_ECLIENT_PROTO: malformed (RFC 9113 8.1.1), as below;
+ * GW_ECLIENT_FLOOD: so far over the announced limit that decoding on would only serve who sends
+ * it. */
 int h2_head_field(struct stream *s, struct h2_head *h, struct slice name, struct slice value);
 
-/* A trailer field: counted, not kept. */
+/* A trailer field: checked and counted, not kept; as above. */
 int h2_head_trailer(struct h2_head *h, struct slice name, struct slice value);
 
 /* All fields were given; fills s->req.  0: route it.  GW_ECLIENT_PROTO: malformed, reset the

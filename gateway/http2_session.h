@@ -46,10 +46,11 @@ struct h2_stream {
     bool deferred;         /* m  the data source said it had nothing */
     bool end_sent;         /* m  END_STREAM went out */
     bool peer_reset;       /* m  RST_STREAM came */
-    bool lingers;          /* m  END_STREAM went out, and the client's has not come */
+    bool lingers;          /* m  answered, but the request has not ended (http2_linger.c) */
+    bool let_go;           /* m  END_STREAM need not wait for the request's end any more */
     uint8_t linger_silent; /* m  seconds without a byte of it, */
-    uint8_t linger_ticks;  /* m  seconds in all, */
-    size_t linger_bytes;   /* m  bytes since then */
+    uint8_t linger_ticks;  /* m  seconds in all, or since END_STREAM went out */
+    size_t linger_bytes;   /* m  bytes that came meanwhile */
     bool closed;           /* m  STREAM_EV_CLOSED was noted; the session knows s no more */
 };
 
@@ -88,9 +89,13 @@ extern const uint8_t h2_drain_ping[8];
 
 /* ---- http2_linger.c ---- */
 
-void h2_linger_begin_locked(struct http2 *h, struct stream *s);
+/* Nothing of the answer is left but its END_STREAM: does that wait for the request's end? */
+bool h2_linger_holds_locked(struct http2 *h, struct stream *s);
 void h2_linger_data_locked(struct http2 *h, struct stream *s, size_t n); /* n bytes dropped */
-void h2_linger_end_locked(struct http2 *h, struct stream *s);            /* s is closed */
+void h2_linger_request_ended_locked(struct http2 *h, struct stream *s);
+void h2_linger_answer_ended_locked(struct http2 *h, struct stream *s); /* END_STREAM went out */
+void h2_linger_let_go_locked(struct http2 *h, struct stream *s);
+void h2_linger_end_locked(struct http2 *h, struct stream *s); /* s is closed */
 void h2_linger_watch(struct http2 *h); /* worker: there is one; look at it every second */
 void h2_linger_close(struct http2 *h); /* worker */
 

@@ -7,11 +7,11 @@ import threading
 import pytest
 from hyperframe.frame import GoAwayFrame, WindowUpdateFrame
 
-from lib.client import dial
+from lib.client import curl, dial
 from lib.frames import H2, NO_ERROR
 from lib.h1 import H1
 from lib.h2site import client, gateway, proto  # noqa: F401
-from peers.fcgi import OK_HEAD, Backend, keeping
+from peers.fcgi import OK_HEAD, Backend, answer, keeping
 
 
 def test_client_goaway_lets_streams_finish(client):
@@ -96,3 +96,56 @@ def test_drain_of_http1(place, start):
             assert response.body == b"finished\n"
             assert busy.closed()
         gateway.finish()
+
+
+@pytest.mark.parametrize("ending", ["data", "trailers"])
+def test_upload_cut_short_behind_an_early_answer(client, ending):
+    """curl ends its upload short of its Content-Length once it sees an error: the answer is
+    whole, and no reset may take it back."""
+    number = client.request("POST", "/limited/x", headers=[("content-length", "1000000")],
+                            end=False)
+    assert client.wait(lambda: client.streams[number].has_head)
+    client.send_body(number, b"x" * 20000, end=False)
+    if ending == "data":
+        client.send_body(number, b"", end=True)
+    else:
+        client.send(client.headers_frame(number, [("checksum", "none")]))
+    assert client.response(number).status == 413
+    assert client.ping()
+    assert client.streams[number].reset in (None, NO_ERROR)
+    assert client.fetch(path="/index.html").status == 200
+
+
+def test_early_answer_ends_without_the_upload(client):
+    """A client that sends nothing more: the answer ends all the same, the reset some time later."""
+    number = client.request("POST", "/limited/x", headers=[("content-length", "1000000")],
+                            end=False)
+    assert client.response(number).status == 413
+    assert client.streams[number].reset is None
+    assert client.wait(lambda: client.streams[number].reset == NO_ERROR)
+
+
+@pytest.mark.parametrize("status", [200, 413])
+def test_curl_takes_early_answers(place, start, proto, status):
+    """An application that answers before it has read the upload, and never reads it."""
+    answered = f"Status: {status}\r\nContent-Type: text/plain\r\n\r\n".encode() + b"x" * 3000
+
+    def early(conn):
+        request = conn.begin()
+        conn.send(answer(request.number, answered))
+        conn.wait_end()
+
+    upload = place / "upload"
+    upload.write_bytes(b"u" * 1000000)
+    with Backend(str(place / "app.sock"), early):
+        gateway = start(f"""
+            [site main]
+            root = {place}/public
+            [route main /]
+            pool = app
+            [pool app]
+            connect = unix:{place}/app.sock
+            """)
+        for _ in range(10):
+            response = curl(proto, gateway, "/x", "--data-binary", f"@{upload}")
+            assert (response.status, len(response.body)) == (status, 3000)

@@ -119,6 +119,29 @@ static void test_heads(void **state)
          1},
         {"upgrade", {GET("/"), "upgrade", "h2c"}, "closed 1 ECLIENT_PROTO", 1},
         {"te: gzip", {GET("/"), "te", "gzip"}, "closed 1 ECLIENT_PROTO", 1},
+        {"Host twice", {GET("/"), "host", "a", "host", "a"}, "closed 1 ECLIENT_PROTO", 1},
+        {"bad method",
+         {":method", "G T", HTTPS, AUTH, ":path", "/"},
+         "closed 1 ECLIENT_PROTO",
+         1},
+        {"empty method",
+         {":method", "", HTTPS, AUTH, ":path", "/"},
+         "closed 1 ECLIENT_PROTO",
+         1},
+        {"bad scheme",
+         {":method", "GET", ":scheme", "1x", AUTH, ":path", "/"},
+         "closed 1 ECLIENT_PROTO",
+         1},
+        {"empty scheme",
+         {":method", "GET", ":scheme", "", AUTH, ":path", "/"},
+         "closed 1 ECLIENT_PROTO",
+         1},
+        {"space in path",
+         {":method", "GET", HTTPS, AUTH, ":path", "/a b"},
+         "closed 1 ECLIENT_PROTO",
+         1},
+        {"name of a colon", {GET("/"), ":", "x"}, "closed 1 ECLIENT_PROTO", 1},
+        {"colon in name", {GET("/"), "a:b", "x"}, "closed 1 ECLIENT_PROTO", 1},
         {"two lengths",
          {POST, "content-length", "1", "content-length", "1"},
          "closed 1 ECLIENT_PROTO",
@@ -169,9 +192,36 @@ static void test_length_mismatch(void **state)
     send_data(p, 5, true, 5);
     pump(p);
     assert_frames(p, "RST 1 1; RST 3 1");
-    assert_story("head 1 POST /post; head 3 POST /post; head 5 POST /post; "
-                 "closed 1 ECLIENT_PROTO; closed 3 ECLIENT_PROTO");
+    assert_story("closed 1 ECLIENT_PROTO; closed 3 ECLIENT_PROTO; head 5 POST /post");
     peer_free(p);
+}
+
+/* Trailers are held to the same rules, and end the request (RFC 9113 8.1). */
+static void test_trailers(void **state)
+{
+    static const struct {
+        const char *pairs[5];
+        bool ends;
+        bool good;
+    } rows[] = {
+        {{"x-checksum", "1"}, true, true},  {{"x-checksum", "1"}, false, false},
+        {{":path", "/"}, true, false},      {{"X-Checksum", "1"}, true, false},
+        {{"connection", "x"}, true, false}, {{"x", "a\nb"}, true, false},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        struct peer *p = peer_new();
+        send_head(p, 1, false, PAIRS(POST));
+        pump(p);
+        send_head(p, 1, rows[i].ends, rows[i].pairs);
+        pump(p);
+        if (strcmp(frames_text(p), rows[i].good ? "" : "RST 1 1"))
+            fail_msg("row %zu: \"%s\"", i, frames_text(p));
+        assert_story(rows[i].good ? "head 1 POST /post; body 1 0 end"
+                                  : "head 1 POST /post; closed 1 ECLIENT_PROTO");
+        peer_free(p);
+    }
 }
 
 static void test_too_many_fields(void **state)
@@ -258,6 +308,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(test_heads, setup),
         cmocka_unit_test_setup(test_length_mismatch, setup),
+        cmocka_unit_test_setup(test_trailers, setup),
         cmocka_unit_test_setup(test_too_many_fields, setup),
         cmocka_unit_test_setup(test_many_crumbs, setup),
         cmocka_unit_test_setup(test_large_list, setup),
