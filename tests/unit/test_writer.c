@@ -56,7 +56,8 @@ static int teardown(void **state)
 struct errand {
     struct job job;
     struct timespec takes;
-    unsigned *order, number; /* when it ran */
+    pthread_barrier_t *meets; /* NULL: nobody */
+    unsigned *order, number;  /* when it ran */
     pthread_t ran_on;
     bool ran, done;
 };
@@ -71,6 +72,8 @@ static void errand_run(struct job *job)
 
     while (n > most && !atomic_compare_exchange_weak(&n_at_once, &most, n))
         ;
+    if (e->meets)
+        pthread_barrier_wait(e->meets);
     if (e->takes.tv_nsec)
         nanosleep(&e->takes, NULL);
     if (e->order)
@@ -90,11 +93,17 @@ static void errand_done(struct loop *loop, struct job *job)
     n_done++;
 }
 
-static void send_on(struct errand *e, long takes_ms)
+static void send_off(struct errand *e, long takes_ms, pthread_barrier_t *meets)
 {
     *e = (struct errand){.job = {.run = errand_run, .done = errand_done, .loop = l},
-                         .takes.tv_nsec = takes_ms * 1000000};
+                         .takes.tv_nsec = takes_ms * 1000000,
+                         .meets = meets};
     writers_job(writers, &e->job);
+}
+
+static void send_on(struct errand *e, long takes_ms)
+{
+    send_off(e, takes_ms, NULL);
 }
 
 static void begin(unsigned max)
@@ -210,12 +219,15 @@ static void test_idle_threads_end(void **state)
 {
     struct errand e[3];
     unsigned all = 3;
+    pthread_barrier_t meets; /* each has a thread of its own, however slow they start */
 
     (void)state;
     begin(3);
+    PTOK(pthread_barrier_init(&meets, NULL, 3));
     for (int i = 0; i < 3; i++)
-        send_on(&e[i], 5);
+        send_off(&e[i], 0, &meets);
     assert_true(world_until(l, all_done, &all));
+    PTOK(pthread_barrier_destroy(&meets));
     assert_int_equal(n_threads(), 3);
     assert_true(world_until(l, no_threads_left, NULL));
     n_done = 0;
