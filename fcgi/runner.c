@@ -74,6 +74,7 @@ static int help(void)
     puts("  --body-first       hold the answer back until the body has come, for web servers "
          "that\n"
          "                     stop sending it when the answer begins (nginx)\n"
+         "  --usage-fd=N       descriptor of the page where h2cgi finds what a script used\n"
          "  --help             this\n"
          "  --version          the version\n"
          "\n"
@@ -88,8 +89,23 @@ static int version(void)
     return EXIT_SUCCESS;
 }
 
+/* The page is mapped and its descriptor closed, so no script inherits it. */
+static bool use_usage_fd(struct runner *r, const char *text)
+{
+    int64_t fd = slice_decimal(slice_str(text), INT32_MAX);
+
+    r->usage = fd > 2 ? script_usage_map_write((int)fd) : NULL;
+    if (r->usage)
+        close((int)fd);
+    return r->usage != NULL;
+}
+
 static bool parse_option(struct runner *r, const char *arg)
 {
+    static const char usage_fd[] = "--usage-fd=";
+
+    if (strncmp(arg, usage_fd, sizeof usage_fd - 1) == 0)
+        return use_usage_fd(r, arg + sizeof usage_fd - 1);
     if (strcmp(arg, "--body-first") == 0)
         return r->body_first = true;
     for (size_t i = 0; i < N_DURATIONS; i++) {

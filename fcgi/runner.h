@@ -28,6 +28,7 @@
 
 #include "runner_conn.h"
 #include "runner_kin.h"
+#include "script_usage.h"
 
 /* When the runner itself is to end, its parent may not wait as long as grace. */
 enum { RUNNER_STOP_MS = 1500 };
@@ -38,13 +39,14 @@ struct runner {
     bool body_first;      /* hold an answer back until the body is there, see runner_script.c */
     char *const *environ; /* what every script inherits */
     int listen_fd;
-    int signal_fd;             /* CHLD, TERM, INT, HUP, USR1; all are blocked */
-    int stderr_fd;             /* read end of the one pipe that is every script's stderr */
-    int stderr_to;             /* its write end */
-    bool stop;                 /* TERM, INT, HUP: end everything now */
-    bool finish;               /* USR1: the request under way is the last one */
-    struct runner_kin kin;     /* what scripts left behind, and the one running */
-    struct runner_input input; /* shared by the connections, see runner_conn.h */
+    struct script_usage *usage; /* what scripts used goes there; NULL: nobody asks */
+    int signal_fd;              /* CHLD, TERM, INT, HUP, USR1; all are blocked */
+    int stderr_fd;              /* read end of the one pipe that is every script's stderr */
+    int stderr_to;              /* its write end */
+    bool stop;                  /* TERM, INT, HUP: end everything now */
+    bool finish;                /* USR1: the request under way is the last one */
+    struct runner_kin kin;      /* what scripts left behind, and the one running */
+    struct runner_input input;  /* shared by the connections, see runner_conn.h */
 };
 
 /* Milliseconds of the monotonic clock. */

@@ -79,8 +79,9 @@ struct script {
     bool released;       /* no longer held back by body_first */
     bool head_sent;      /* some of stdout is on its way */
     int status;
-    struct rusage usage; /* for whoever will ask */
-    int64_t quiet_ms;    /* when the answer ends if nothing comes until then */
+    bool reaped; /* status and usage are what wait4() said */
+    struct rusage usage;
+    int64_t quiet_ms; /* when the answer ends if nothing comes until then */
     int64_t rest_ms;
     struct runner_nph nph;
 };
@@ -235,6 +236,7 @@ static void on_signal(struct script *s, short revents)
     if (child)
         s->others = runner_kin_reap(&s->r->kin, s->pid, &s->exited, &s->status, &s->usage);
     if (s->exited && !had_exited) {
+        s->reaped = true;
         s->quiet_ms = later(s->now_ms, QUIET_MS);
         /* The poll was woken for another child, so the script may have written and exited after
          * it had looked at the pipes. */
@@ -407,6 +409,8 @@ static void finish(struct script *s)
         s->due_ms = later(s->now_ms, s->r->grace_ms); /* for the peer to take it */
     runner_body_close(&s->body);
     s->c->body = slice_of(NULL, 0);
+    if (s->r->usage && (s->reaped || !s->pid)) /* killed, but never gone: nobody knows */
+        script_usage_put(s->r->usage, s->status, &s->usage);
     if (s->c->fd < 0)
         return;
     if (s->cause == BY_TIMEOUT && !s->head_sent)

@@ -18,6 +18,9 @@
  *          the process has ended, KILL after stop_timeout.  So does what has left the group:
  *          orphans come back to the spawner, a child subreaper, and are known by the mark in
  *          their environment (spawner_kin.h)
+ * Backlog  requests wait there for a process that starts, or will again within a second.  For
+ *          one that comes later, or never, they are accepted and closed: the gateway then has
+ *          another server, or an error
  * News     a gateway that does not read its end blocks nothing and loses all but the latest of
  *          each slot; a new one (SPAWNER_CONTROL_GATEWAY) is told of every process that runs
  * Output   stdout and stderr of a process go to the error log, line by line, with pool and pid
@@ -29,6 +32,7 @@
 #include <sys/resource.h>
 
 #include "../conf/conf.h"
+#include "script_usage.h"
 
 enum spawner_verb {
     SPAWNER_START = 1,   /* gateway -> spawner: want this slot */
@@ -65,7 +69,9 @@ struct spawner_msg {
  * runtime_dir/POOL.SLOT.sock (mode 0600, owned by the gateway's user). */
 struct spawner_socket {
     uint32_t pool, slot;
-    int listen_fd; /* -1: the process binds a socket itself */
+    int listen_fd;                    /* -1: the process binds a socket itself */
+    int usage_fd;                     /* cgi: script_usage.h; else -1 */
+    const struct script_usage *usage; /* the same, mapped for reading */
 };
 
 /* What the master says on control_fd (fdpass.h). */

@@ -23,13 +23,16 @@ static char *dup_text(struct arena *a, const char *text)
 static int runner_argv(const struct spawner_setup *setup, const struct conf_pool *pool,
                        struct arena *a, struct spawner_command *cmd)
 {
+    struct slice usage = arena_printf(a, "--usage-fd=%d", cmd->usage_fd);
     struct slice timeout = arena_printf(a, "--timeout=%lldms", (long long)pool->timeout_ms);
 
-    cmd->argv = arena_zalloc(a, 3 * sizeof *cmd->argv);
-    if (!cmd->argv || !timeout.p)
+    cmd->argv = arena_zalloc(a, 4 * sizeof *cmd->argv);
+    if (!cmd->argv || !timeout.p || !usage.p)
         return ENOMEM;
     cmd->argv[0] = dup_text(a, setup->runner_path);
     cmd->argv[1] = (char *)(uintptr_t)timeout.p;
+    if (cmd->usage_fd >= 0)
+        cmd->argv[2] = (char *)(uintptr_t)usage.p;
     return cmd->argv[0] ? 0 : ENOMEM;
 }
 
@@ -114,18 +117,21 @@ static const char *env_value(char *const *envp, struct slice name_and_equals)
     return NULL;
 }
 
-int spawner_command_make(const struct spawner_setup *setup, const struct conf_pool *pool,
-                         uint32_t slot, const char *mark, int runner_fd, struct arena *a,
+int spawner_command_make(const struct spawner_setup *setup, const struct spawner_socket *slot,
+                         const char *mark, int runner_fd, struct arena *a,
                          struct spawner_command *ret_cmd)
 {
+    const struct conf_pool *pool = &setup->conf->pools[slot->pool];
     const char *user = pool->user ? pool->user : setup->conf->gateway.user;
-    struct spawner_command cmd = {.program_fd = pool->cgi ? runner_fd : -1};
+    struct spawner_command cmd = {.program_fd = pool->cgi ? runner_fd : -1,
+                                  .usage_fd = pool->cgi ? slot->usage_fd : -1};
 
     int err = user ? identity_find(a, user, &cmd.id) : identity_self(a, &cmd.id);
     if (!err)
-        err = pool->cgi ? runner_argv(setup, pool, a, &cmd) : spawn_argv(pool, slot, a, &cmd);
+        err = pool->cgi ? runner_argv(setup, pool, a, &cmd)
+                        : spawn_argv(pool, slot->slot, a, &cmd);
     if (!err)
-        err = make_envp(pool, slot, mark, a, &cmd);
+        err = make_envp(pool, slot->slot, mark, a, &cmd);
     if (err)
         return err;
     cmd.path = env_value(cmd.envp, SLICE("PATH="));
@@ -158,9 +164,9 @@ static void reset_signals(void)
     sigprocmask(SIG_SETMASK, &none, NULL);
 }
 
-/* The three descriptors a pool process gets.  The sources are all above 2: the spawner keeps 0
+/* The three descriptors a pool process gets, and a runner's fourth.  The sources are all above 2: the spawner keeps 0
  * to 2 occupied. */
-static int set_descriptors(int listen_fd, int out_fd)
+static int set_descriptors(const struct spawner_command *cmd, int listen_fd, int out_fd)
 {
     int in_fd = listen_fd < 0 ? open("/dev/null", O_RDONLY | O_CLOEXEC) : listen_fd;
 
@@ -172,7 +178,7 @@ static int set_descriptors(int listen_fd, int out_fd)
         return errno;
     /* All others are close-on-exec from birth; this is for those of a library that forgot. */
     close_range(3, ~0U, CLOSE_RANGE_CLOEXEC);
-    return 0;
+    return cmd->usage_fd >= 0 && fcntl(cmd->usage_fd, F_SETFD, 0) < 0 ? errno : 0;
 }
 
 static void exec_in_path(const struct spawner_command *cmd)
@@ -217,7 +223,7 @@ static int exec_program(const struct spawner_command *cmd)
 static struct spawner_exec_error child_steps(const struct spawner_command *cmd, int listen_fd,
                                              int out_fd, pid_t spawner)
 {
-    int err = set_descriptors(listen_fd, out_fd);
+    int err = set_descriptors(cmd, listen_fd, out_fd);
 
     if (err)
         return (struct spawner_exec_error){STEP_DESCRIPTORS, err};

@@ -19,18 +19,19 @@ struct spawner_command {
                        none */
     struct identity id;
     const struct rlimit *nofile; /* NULL: inherited */
+    int usage_fd;                /* stays open for the runner; -1: none */
 };
 
 enum { SPAWNER_MARK = 48 };
 
 /*
- * The command of a pool: argv from the INI, or for cgi pools the runner with the pool's
+ * The command of a slot's pool: argv from the INI, or for cgi pools the runner with the pool's
  * timeout; PATH, HOME, USER, LOGNAME and SHELL of the user, then env.NAME of the pool, which
  * overrides them, and mark ("NAME=VALUE", spawner_kin.h); nothing else is passed on.  {slot}
  * is replaced where the pool binds its own sockets.  0, or errno (ENOENT: no such user).
  */
-int spawner_command_make(const struct spawner_setup *setup, const struct conf_pool *pool,
-                         uint32_t slot, const char *mark, int runner_fd, struct arena *a,
+int spawner_command_make(const struct spawner_setup *setup, const struct spawner_socket *slot,
+                         const char *mark, int runner_fd, struct arena *a,
                          struct spawner_command *ret_cmd);
 
 /* What the child could not do, sent through the pipe of spawner_exec. */

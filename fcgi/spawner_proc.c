@@ -95,7 +95,7 @@ static void on_exec(void *owner)
     watch_close(&p->exec);
 }
 
-static pid_t fork_it(struct proc *p, int listen_fd, int out_fd, int *ret_error_fd, int *ret_err)
+static pid_t fork_it(struct proc *p, int out_fd, int *ret_error_fd, int *ret_err)
 {
     struct spawner_command cmd;
     struct arena arena;
@@ -103,11 +103,11 @@ static pid_t fork_it(struct proc *p, int listen_fd, int out_fd, int *ret_error_f
 
     arena_init(&arena);
     spawner_kin_mark(p->kin.mark);
-    *ret_err = spawner_command_make(p->env->setup, p->conf, p->slot, p->kin.mark,
-                                    p->env->runner_fd, &arena, &cmd);
+    *ret_err = spawner_command_make(p->env->setup, p->socket, p->kin.mark, p->env->runner_fd,
+                                    &arena, &cmd);
     if (*ret_err == 0) {
         p->kin.uid = cmd.id.uid;
-        pid = spawner_exec(&cmd, listen_fd, out_fd, ret_error_fd);
+        pid = spawner_exec(&cmd, p->socket->listen_fd, out_fd, ret_error_fd);
         *ret_err = pid < 0 ? errno : 0;
     }
     arena_fini(&arena);
@@ -148,7 +148,7 @@ struct proc *proc_start(struct spawner_env *env, const struct spawner_socket *so
     }
     p->env = env;
     p->conf = &env->setup->conf->pools[socket->pool];
-    p->slot = socket->slot;
+    p->socket = socket;
     p->started_ms = now_ms;
     p->step_ms = UINT64_MAX;
     p->look_after_ms = LOOK_FIRST_MS;
@@ -162,8 +162,7 @@ struct proc *proc_start(struct spawner_env *env, const struct spawner_socket *so
     /* So that there is something for it to accept.  Full already is as good. */
     if (socket->listen_fd >= 0)
         (void)try_connect(p);
-    p->listen_fd = socket->listen_fd;
-    p->kin.pid = fork_it(p, socket->listen_fd, out[1], &exec_fd, ret_err);
+    p->kin.pid = fork_it(p, out[1], &exec_fd, ret_err);
     if (p->kin.pid < 0)
         goto close_pipe;
     close(out[1]);
@@ -195,7 +194,7 @@ static int try_connect(const struct proc *p)
     int err = 0;
 
     if (!spawner_address(text, sizeof text, p->env->setup->conf->gateway.runtime_dir, p->conf,
-                         p->slot) ||
+                         p->socket->slot) ||
         address_parse(text, &addr, &len) < 0)
         return EINVAL;
     int fd = socket(addr.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
@@ -214,9 +213,9 @@ static int try_connect(const struct proc *p)
 
 static bool takes_connections(const struct proc *p)
 {
-    struct pollfd pfd = {.fd = p->listen_fd, .events = POLLIN};
+    struct pollfd pfd = {.fd = p->socket->listen_fd, .events = POLLIN};
 
-    if (p->listen_fd < 0)
+    if (p->socket->listen_fd < 0)
         return try_connect(p) == 0;
     return poll(&pfd, 1, 0) == 0; /* nobody waits to be accepted any more */
 }

@@ -49,11 +49,10 @@ struct proc {
     struct proc *all_next, **all_prev; /* env->all */
     struct spawner_env *env;
     const struct conf_pool *conf;
-    uint32_t slot;
-    int listen_fd;          /* the slot's */
-    struct spawner_kin kin; /* its pid, also its group and session */
-    struct watch out;       /* stdout and stderr */
-    struct watch exec;      /* end of file when the program runs */
+    const struct spawner_socket *socket; /* of its slot */
+    struct spawner_kin kin;              /* its pid, also its group and session */
+    struct watch out;                    /* stdout and stderr */
+    struct watch exec;                   /* end of file when the program runs */
     enum proc_exec exec_state;
     struct spawner_exec_error error; /* PROC_FAILED */
     bool reaped;

@@ -9,6 +9,7 @@
 #define GATEWAY_GATEWAY_H
 
 #include "../conf/conf.h"
+#include "../fcgi/spawner.h"
 #include "tls.h"
 
 struct gateway_listener {
@@ -32,6 +33,8 @@ struct gateway_setup {
     struct tls_config *tls;
     const struct gateway_listener *listeners;
     unsigned n_listeners;
+    const struct spawner_socket *slots; /* of pool processes, without descriptors */
+    unsigned n_slots;
     int spawner_fd; /* SOCK_SEQPACKET to the spawner (spawner.h) */
     int control_fd;
 };

@@ -93,6 +93,8 @@ static int run_gateway(void *owner, int control_fd)
         .tls = m->tls,
         .listeners = m->listeners.all,
         .n_listeners = m->listeners.n,
+        .slots = m->poolsocks.all,
+        .n_slots = m->poolsocks.n,
         .spawner_fd = m->gateway_end,
         .control_fd = control_fd,
     };
@@ -100,7 +102,7 @@ static int run_gateway(void *owner, int control_fd)
 
     close_masters(m);
     close_fd(&m->spawner_end);
-    poolsocks_close(&m->poolsocks, false);
+    poolsocks_close_fds(&m->poolsocks);
     if (drop_privileges(m, master) < 0)
         return 1;
     return gateway_run(&setup);

@@ -39,6 +39,43 @@ static int open_one(const struct conf *conf, uint32_t pool, uint32_t slot,
     return fd;
 }
 
+static void close_fd(int *fd)
+{
+    if (*fd >= 0)
+        close(*fd);
+    *fd = -1;
+}
+
+static int open_usage(const struct conf_pool *p, struct spawner_socket *s, FILE *errors_to)
+{
+    s->usage_fd = script_usage_open();
+    s->usage = s->usage_fd >= 0 ? script_usage_map_read(s->usage_fd) : NULL;
+    if (s->usage)
+        return 0;
+    fprintf(errors_to, "h2cgi: [pool %s] shared memory: %s\n", p->name, strerror(errno));
+    close_fd(&s->usage_fd);
+    return -1;
+}
+
+/* What a slot has: 0, or -1 with a line on errors_to and nothing left. */
+static int open_slot(const struct conf *conf, struct spawner_socket *s,
+                     const struct identity *user, FILE *errors_to)
+{
+    const struct conf_pool *p = &conf->pools[s->pool];
+
+    s->listen_fd = s->usage_fd = -1;
+    if (p->cgi && open_usage(p, s, errors_to) < 0)
+        return -1;
+    if (p->listen_self)
+        return 0;
+    s->listen_fd = open_one(conf, s->pool, s->slot, user, errors_to);
+    if (s->listen_fd >= 0)
+        return 0;
+    script_usage_unmap(s->usage);
+    close_fd(&s->usage_fd);
+    return -1;
+}
+
 int poolsocks_open(const struct conf *conf, const struct identity *user,
                    struct poolsocks *ret_p, FILE *errors_to)
 {
@@ -52,18 +89,26 @@ int poolsocks_open(const struct conf *conf, const struct identity *user,
     }
     for (uint32_t pool = 0; pool < conf->n_pools; pool++) {
         uint32_t slots = is_ours(&conf->pools[pool]) ? conf->pools[pool].slots : 0;
-        bool binds = !conf->pools[pool].listen_self;
         for (uint32_t slot = 0; slot < slots; slot++) {
-            int fd = binds ? open_one(conf, pool, slot, user, errors_to) : -1;
-            if (binds && fd < 0) {
+            struct spawner_socket *s = &p.all[p.n];
+            *s = (struct spawner_socket){.pool = pool, .slot = slot};
+            if (open_slot(conf, s, user, errors_to) < 0) {
                 poolsocks_close(&p, true);
                 return -1;
             }
-            p.all[p.n++] = (struct spawner_socket){pool, slot, fd};
+            p.n++;
         }
     }
     *ret_p = p;
     return 0;
+}
+
+void poolsocks_close_fds(struct poolsocks *p)
+{
+    for (unsigned i = 0; i < p->n; i++) {
+        close_fd(&p->all[i].listen_fd);
+        close_fd(&p->all[i].usage_fd);
+    }
 }
 
 void poolsocks_close(struct poolsocks *p, bool with_files)
@@ -72,13 +117,13 @@ void poolsocks_close(struct poolsocks *p, bool with_files)
 
     for (unsigned i = 0; i < p->n; i++) {
         const struct spawner_socket *s = &p->all[i];
-        if (s->listen_fd < 0)
-            continue;
-        close(s->listen_fd);
-        if (with_files && spawner_socket_path(path, sizeof path, p->conf->gateway.runtime_dir,
-                                              &p->conf->pools[s->pool], s->slot))
+        if (with_files && s->listen_fd >= 0 &&
+            spawner_socket_path(path, sizeof path, p->conf->gateway.runtime_dir,
+                                &p->conf->pools[s->pool], s->slot))
             unlink(path);
+        script_usage_unmap(s->usage);
     }
+    poolsocks_close_fds(p);
     free(p->all);
     *p = (struct poolsocks){0};
 }

@@ -23,6 +23,9 @@ struct poolsocks {
 int poolsocks_open(const struct conf *conf, const struct identity *user,
                    struct poolsocks *ret_p, FILE *errors_to);
 
+/* Close the descriptors and keep the rest: the gateway reads the pages of script_usage.h. */
+void poolsocks_close_fds(struct poolsocks *p);
+
 /* Close them; with_files also removes them from runtime_dir (only the master does). */
 void poolsocks_close(struct poolsocks *p, bool with_files);
 
