@@ -266,7 +266,7 @@ static void conn_read(struct fcgi_conn *fc)
     }
     if (!fc->any_input) {
         fc->any_input = true;
-        if (r->stuck || r->probe)
+        if (r->stuck || r->probe || r->starts)
             pool_request_answers(r->pool, r);
     }
     fc->moved_ms = loop_now_ms(r->loop);

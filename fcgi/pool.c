@@ -6,8 +6,6 @@
 #include "address.h"
 #include "pool_priv.h"
 
-enum { DOWN_DELAY_MS = 1000 /* a process back sooner is waited for in its backlog */ };
-
 /* ---- made and freed ---- */
 
 static int pool_add_server(struct pool *p, const char *name, struct server_spec *spec,
@@ -48,7 +46,7 @@ static int pool_add_processes(struct pool *p, const char *runtime_dir, FILE *err
         if (pool_add_server(p, name, &spec, errors_to) < 0)
             return -1;
     }
-    return 0;
+    return pool_processes_init(p) ? 0 : -1;
 }
 
 static uint64_t pool_tick_ms(const struct conf_pool *c)
@@ -117,6 +115,7 @@ void pool_free(struct pool *p)
     }
     for (unsigned i = 0; i < p->n_servers; i++)
         servers_free(p->servers[i]);
+    pool_processes_fini(p);
     servers_free(p->retired);
     servers_free(p->free_servers);
     free((void *)p->servers);
@@ -157,6 +156,7 @@ static void grant_locked(struct pool *p, struct fcgi_request *r, struct fcgi_con
         r->asker->tried[r->asker->n_tried++] = fc->server->serial;
     r->asker = NULL;
     health_granted_locked(fc->server, r);
+    process_granted_locked(p, fc->server, r);
     p->n_in_flight++;
     p->waiters[r->worker].n_in_flight++;
     p->stats.n_requests++;
@@ -166,6 +166,7 @@ static void ungrant_locked(struct pool *p, struct fcgi_request *r) REQUIRES(p->m
 {
     health_released_locked(r->conn->server, r);
     r->conn->server->n_in_flight--;
+    process_released_locked(p, r->conn->server);
     p->n_in_flight--;
     p->waiters[r->worker].n_in_flight--;
 }
@@ -182,6 +183,7 @@ static int queue_up_locked(struct pool *p, struct fcgi_request *r) REQUIRES(p->m
         return GW_EPOOL_FULL;
     }
     queue_add_locked(p, r);
+    process_wanted_locked(p);
     return 0;
 }
 
@@ -271,7 +273,8 @@ struct fcgi_request *pool_release(struct pool *p, struct fcgi_request *r, bool k
         conn_free_locked(p, fc);
     struct fcgi_request *next = serve_next_locked(p, r->worker);
     *ret_close = keep && atomic_load_explicit(&fc->state, memory_order_relaxed) == FC_IDLE &&
-                 (p->n_idle > p->keepalive || sv->n_stuck || sv->state != SERVER_UP);
+                 (p->n_idle > p->keepalive || sv->n_stuck ||
+                  (sv->state != SERVER_UP && sv->state != SERVER_STARTING));
     if (*ret_close) {
         idle_remove_locked(p, fc);
         atomic_store_explicit(&fc->state, FC_CONNECTING, memory_order_relaxed);
@@ -307,18 +310,13 @@ void pool_serve_waiters(struct pool *p)
     queue_post_refused(refused);
 }
 
-/* ---- the spawner's news, and figures ---- */
-
-void pool_process(struct pool *p, const struct spawner_msg *m)
+void pool_use_usage(struct pool *p, unsigned slot, const struct script_usage *usage)
 {
-    struct fcgi_server *sv = p->conf->n_connect ? NULL : pool_server_of_slot(p, m->slot);
-
-    if (!sv)
-        return;
-    bool down =
-        m->verb == SPAWNER_FAILED || (m->verb == SPAWNER_ENDED && m->delay_ms >= DOWN_DELAY_MS);
-    pool_server_state(p, sv, down ? SERVER_DOWN : SERVER_UP);
+    if (slot < p->n_servers)
+        p->servers[slot]->usage = usage;
 }
+
+/* ---- figures ---- */
 
 void pool_stats(struct pool *p, struct pool_stats *ret)
 {

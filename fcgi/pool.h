@@ -41,8 +41,26 @@ void pool_free(struct pool *p); /* all workers have ended */
 
 const struct conf_pool *pool_conf(const struct pool *p);
 
-/* A message of the spawner about a process of this pool.  Any thread. */
+/* ---- processes (spawn, cgi); the main thread's.  pool_process.c ---- */
+
+/* A message of the spawner about a process of this pool. */
 void pool_process(struct pool *p, const struct spawner_msg *m);
+
+/* Decide about processes: the orders that the spawner is to have now go to fn, which says
+ * whether it could send that one.  When to be called again unless poked before, in ms of
+ * clock_now_ms(); UINT64_MAX: never. */
+typedef bool pool_order_fn(void *user, unsigned slot, enum spawner_verb verb);
+uint64_t pool_processes_step(struct pool *p, pool_order_fn *fn, void *user);
+
+/* msg is posted to loop when there is a reason to decide again; not again before the next step.
+ */
+void pool_processes_watch(struct pool *p, struct loop *loop, struct loop_msg *msg);
+
+/* There is a new spawner, and nothing runs. */
+void pool_processes_reset(struct pool *p);
+
+/* Where the runners of a cgi pool say what scripts used; before threads start. */
+void pool_use_usage(struct pool *p, unsigned slot, const struct script_usage *usage);
 
 struct pool_stats {
     unsigned in_flight, waiting, idle, connections;

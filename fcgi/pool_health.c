@@ -114,6 +114,8 @@ void pool_request_connected(struct pool *p, struct fcgi_request *r)
 
 void pool_request_answers(struct pool *p, struct fcgi_request *r)
 {
+    if (r->starts)
+        pool_process_answers(p, r);
     if (r->stuck)
         pool_mark_stuck(p, r, false);
     if (!r->probe)

@@ -7,6 +7,7 @@
  *     pool_health.c   which servers are in rotation
  *     pool_idle.c     connections as things to be had: fresh, kept, taken over
  *     pool_queue.c    who waits, and who is next
+ *     pool_process.c  its servers as processes: by what pool_procs.c decides
  *     client.c        requests
  *     client_conn.c   bytes on connections
  *
@@ -100,8 +101,12 @@ struct fcgi_server {
     unsigned n_bad;        /* m  requests in a row that it let down */
     int64_t turn;          /* m  balance: what it is owed */
     uint64_t hash;         /* I  of its name */
-    struct fcgi_server *next; /* m  retired, or to be used again */
-    struct fcgi_conn *idle[]; /* m  [n_workers], last used first */
+    uint64_t n_requests;   /* m  granted so far */
+    uint64_t due_at;       /* m  poke when n_requests is that */
+    bool answers;          /* m  a byte came while it was STARTING */
+    const struct script_usage *usage; /* I  cgi */
+    struct fcgi_server *next;         /* m  retired, or to be used again */
+    struct fcgi_conn *idle[];         /* m  [n_workers], last used first */
 };
 
 enum request_state {
@@ -138,6 +143,8 @@ struct fcgi_request {
     bool paused;                        /* o */
     bool aborted;                       /* o  ABORT_REQUEST was sent */
     bool stuck;                         /* m  counted in server->n_stuck */
+    bool starts;                        /* m, then o  its server was STARTING: is it up? */
+    unsigned usage_n;                   /* m, then o  of server->usage when it was granted */
     uint64_t stdin_total;               /* o  with DATA */
 };
 
@@ -177,6 +184,11 @@ struct pool {
     uint64_t seq;                            /* m */
     uint64_t last_wait_ms;                   /* m  of the last granted waiter */
     struct pool_stats stats;                 /* m */
+    struct procs *procs;                     /*    the main thread's; NULL: addresses */
+    struct loop *poke_loop;                  /* m */
+    struct loop_msg *poke;                   /* m  NULL: nobody decides */
+    bool poked;                              /* m  it is under way */
+    unsigned n_up;                           /* m  processes that are UP */
 };
 
 /* Is there something of the request that the server still has to be told? */
@@ -238,13 +250,6 @@ struct fcgi_server *pool_server_add(struct pool *p, const struct server_spec *sp
  * sv must not be touched afterwards. */
 void pool_server_retire(struct pool *p, struct fcgi_server *sv);
 
-/* The state of its process changed: who waits is served, or refused if nobody is left that
- * could.  Any thread. */
-void pool_server_state(struct pool *p, struct fcgi_server *sv, enum server_state state);
-
-/* The server of a process's slot, or NULL. */
-struct fcgi_server *pool_server_of_slot(struct pool *p, unsigned slot);
-
 /* May a request go there now, if it has room?  Out of rotation one may when the delay is
  * over: the probe. */
 bool server_usable_locked(const struct fcgi_server *sv);
@@ -256,6 +261,20 @@ void server_forget_locked(struct pool *p, struct fcgi_server *sv) REQUIRES(p->mu
 /* Every idle connection of sv, or of all (NULL): their owners see the end of file and close
  * them; a descriptor is closed by its owner only. */
 void server_shut_idle_locked(struct pool *p, const struct fcgi_server *sv) REQUIRES(p->mu);
+
+/* ---- pool_process.c ---- */
+
+bool pool_processes_init(struct pool *p); /* false: memory is out */
+void pool_processes_fini(struct pool *p);
+
+/* A request waits. */
+void process_wanted_locked(struct pool *p) REQUIRES(p->mu);
+void process_granted_locked(struct pool *p, struct fcgi_server *sv, struct fcgi_request *r)
+    REQUIRES(p->mu);
+void process_released_locked(struct pool *p, const struct fcgi_server *sv) REQUIRES(p->mu);
+
+/* r->starts, and its server sent a first byte.  r's thread. */
+void pool_process_answers(struct pool *p, struct fcgi_request *r);
 
 /* ---- pool_balance.c ---- */
 

@@ -119,34 +119,14 @@ void pool_server_retire(struct pool *p, struct fcgi_server *sv)
     pool_serve_waiters(p);
 }
 
-void pool_server_state(struct pool *p, struct fcgi_server *sv, enum server_state state)
-{
-    lock_take(&p->mu);
-    bool changed = sv->state != state;
-    sv->state = state;
-    if (changed && state == SERVER_DRAINING)
-        server_shut_idle_locked(p, sv);
-    lock_drop(&p->mu);
-    if (changed)
-        pool_serve_waiters(p);
-}
-
-struct fcgi_server *pool_server_of_slot(struct pool *p, unsigned slot)
-{
-    struct fcgi_server *found = NULL;
-
-    lock_take(&p->mu);
-    for (unsigned i = 0; i < p->n_servers && !found; i++) {
-        if (p->servers[i]->slot == slot)
-            found = p->servers[i];
-    }
-    lock_drop(&p->mu);
-    return found;
-}
-
 bool server_usable_locked(const struct fcgi_server *sv)
 {
-    if (sv->state != SERVER_UP)
+    const struct pool *p = sv->pool;
+    /* Who waits in the backlog of a process that starts waits for that one.  So only where no
+     * other is up, and where there is a backlog. */
+    bool starts = sv->state == SERVER_STARTING && p->n_up == 0 && !p->conf->listen_self;
+
+    if (sv->state != SERVER_UP && !starts)
         return false;
     return !sv->out || (!sv->probing && sv->out_until_ms <= clock_now_ms());
 }

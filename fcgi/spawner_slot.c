@@ -1,8 +1,11 @@
 #include "spawner_slot.h"
 
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
 #include "../gateway/log.h"
 
@@ -13,6 +16,7 @@ void slot_init(struct slot *s, struct spawner_env *env, const struct spawner_soc
         .conf = &env->setup->conf->pools[socket->pool],
         .socket = socket,
         .start_ms = UINT64_MAX,
+        .refuse_ms = UINT64_MAX,
     };
 }
 
@@ -64,6 +68,24 @@ static void tell_running(struct slot *s, uint64_t now_ms)
 
 /* ---- start ---- */
 
+static void refuse_later(struct slot *s, uint64_t now_ms)
+{
+    if (s->socket->listen_fd >= 0)
+        s->refuse_ms = now_ms + SLOT_REFUSE_MS;
+}
+
+/* Whoever starts next makes the socket blocking again. */
+static void refuse_now(struct slot *s)
+{
+    int fd = s->socket->listen_fd, flags = fcntl(fd, F_GETFL), one;
+
+    s->refuse_ms = UINT64_MAX;
+    if (s->current || flags < 0 || fcntl(fd, F_SETFL, flags | O_NONBLOCK) < 0)
+        return;
+    while ((one = accept4(fd, NULL, NULL, SOCK_CLOEXEC)) >= 0)
+        close(one);
+}
+
 static void failed(struct slot *s, pid_t pid, const char *step, int err, uint64_t now_ms)
 {
     unsigned delay = backoff_next(&s->backoff, false, 0, SLOT_DELAY_MAX_MS);
@@ -72,6 +94,7 @@ static void failed(struct slot *s, pid_t pid, const char *step, int err, uint64_
     log_line(CONF_LOG_ERROR, "pool=%s cannot start %s: %s: %s, tried again in %u ms",
              s->conf->name, program, step, strerror(err), delay);
     s->start_ms = s->wanted ? now_ms + delay : UINT64_MAX;
+    refuse_later(s, now_ms);
     tell_ended(s, news(s, SPAWNER_FAILED, pid, err, delay), NULL);
 }
 
@@ -117,8 +140,13 @@ void slot_stop(struct slot *s, uint64_t now_ms)
 {
     s->wanted = false;
     s->start_ms = UINT64_MAX;
-    if (s->current)
+    if (s->current) {
         proc_end(s->current, now_ms);
+    } else { /* the answer that the gateway waits for */
+        if (s->backoff.n_fails)
+            refuse_later(s, now_ms);
+        tell_ended(s, news(s, SPAWNER_ENDED, 0, 0, 0), NULL);
+    }
 }
 
 void slot_answers(struct slot *s)
@@ -176,6 +204,9 @@ static void ended(struct slot *s, struct proc *p, int status, const struct rusag
     }
     log_end(s, p, status, delay);
     s->start_ms = s->wanted ? now_ms + delay : UINT64_MAX;
+    /* One that was ready is stopped when nothing waits there. */
+    if (delay >= SLOT_SOON_MS || (!s->wanted && !p->ready))
+        refuse_later(s, now_ms);
     tell_ended(s, news(s, SPAWNER_ENDED, p->kin.pid, status, delay), usage);
 }
 
@@ -210,6 +241,8 @@ void slot_tick(struct slot *s, uint64_t now_ms)
             at = &p->next;
         }
     }
+    if (now_ms >= s->refuse_ms)
+        refuse_now(s);
     if (s->wanted && !s->current && now_ms >= s->start_ms)
         start_now(s, now_ms);
 }
@@ -218,6 +251,8 @@ uint64_t slot_next_ms(const struct slot *s)
 {
     uint64_t next = s->wanted && !s->current ? s->start_ms : UINT64_MAX;
 
+    if (s->refuse_ms < next)
+        next = s->refuse_ms;
     for (const struct proc *p = s->procs; p; p = p->next) {
         uint64_t at = proc_next_ms(p);
         if (at < next)

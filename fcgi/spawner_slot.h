@@ -13,6 +13,8 @@
 
 enum {
     SLOT_DELAY_MAX_MS = 30 * 1000,
+    SLOT_SOON_MS = 1000, /* a process that is back later is not waited for */
+    SLOT_REFUSE_MS = 20, /* so that the gateway knows when its requests come back */
     SLOT_UNTOLD = 1u << 31,
     SLOT_PROCS_MAX = 4, /* ended ones whose output or group is still there; then abandoned */
 };
@@ -26,6 +28,7 @@ struct slot {
     struct proc *procs;   /* all, current among them */
     struct backoff backoff;
     uint64_t start_ms;   /* when the next start is due */
+    uint64_t refuse_ms;  /* when those in the backlog are told that nobody comes */
     unsigned told_flags; /* of current, as the gateway heard last; SLOT_UNTOLD: nothing */
 
     /* News for the gateway, at most two: how the last process ended, then that the next one

@@ -14,6 +14,7 @@
 #include "../fcgi/pool.h"
 #include "acceptor.h"
 #include "fdpass.h"
+#include "processes.h"
 #include "router.h"
 #include "spool.h"
 #include "worker.h"
@@ -32,7 +33,8 @@ struct gateway {
     unsigned n_started;
     struct acceptor *acceptor;
     struct spool_budget spool;
-    struct loop_source control, spawner;
+    struct processes *processes;
+    struct loop_source control;
     struct timer drain;
     uint64_t drain_until_ms;
     bool draining, stopping;
@@ -83,8 +85,6 @@ static void gateway_drain(struct gateway *g)
     timer_set(g->loop, &g->drain, DRAIN_LOOK_MS);
 }
 
-static void gateway_use_spawner(struct gateway *g, int fd);
-
 static void control_event(struct loop *l, struct loop_source *src, uint32_t events)
 {
     struct gateway *g =
@@ -105,67 +105,12 @@ static void control_event(struct loop *l, struct loop_source *src, uint32_t even
     } else if (order == GATEWAY_CONTROL_LOGS && n_fds >= 1) {
         log_use_fds(fds[0], n_fds == 2 ? fds[1] : -1);
     } else if (order == GATEWAY_CONTROL_SPAWNER && n_fds == 1) {
-        gateway_use_spawner(g, fds[0]);
         n_fds = 0;
+        if (processes_use_spawner(g->processes, fds[0], true) < 0)
+            log_line(CONF_LOG_ERROR, "spawner cannot be watched: %s", strerror(errno));
     }
     for (size_t i = 0; i < n_fds; i++)
         close(fds[i]);
-}
-
-static void spawner_event(struct loop *l, struct loop_source *src, uint32_t events)
-{
-    struct gateway *g =
-        (struct gateway *)(void *)((char *)src - offsetof(struct gateway, spawner));
-    struct spawner_msg m;
-
-    (void)events;
-    for (;;) {
-        ssize_t n = recv(src->fd, &m, sizeof(m), MSG_DONTWAIT);
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n < 0 && errno == EAGAIN)
-            return;
-        if (n <= 0) {
-            loop_del(l, src); /* a new spawner gets a new gateway end from the master */
-            return;
-        }
-        if (n == sizeof(m) && m.generation == g->setup->generation &&
-            m.pool < g->setup->conf->n_pools)
-            pool_process(g->pools[m.pool], &m);
-    }
-}
-
-/* Every process the INI names is wanted. */
-static void gateway_want_processes(struct gateway *g)
-{
-    const struct conf *conf = g->setup->conf;
-
-    for (unsigned i = 0; i < conf->n_pools; i++) {
-        if (conf->pools[i].n_connect)
-            continue;
-        for (unsigned slot = 0; slot < conf->pools[i].min_processes; slot++) {
-            struct spawner_msg m = {.verb = SPAWNER_START,
-                                    .generation = g->setup->generation,
-                                    .pool = i,
-                                    .slot = slot};
-            if (send(g->spawner.fd, &m, sizeof(m), MSG_NOSIGNAL) < 0)
-                log_line(CONF_LOG_ERROR, "pool %s: spawner does not listen: %s",
-                         conf->pools[i].name, strerror(errno));
-        }
-    }
-}
-
-/* A spawner was restarted: its processes ended with it, so all are wanted again. */
-static void gateway_use_spawner(struct gateway *g, int fd)
-{
-    if (g->spawner.fd >= 0) {
-        loop_del(g->loop, &g->spawner);
-        close(g->spawner.fd);
-    }
-    g->spawner.fd = fd;
-    if (loop_add(g->loop, &g->spawner, EPOLLIN) < 0)
-        log_line(CONF_LOG_ERROR, "spawner cannot be watched: %s", strerror(errno));
-    gateway_want_processes(g);
 }
 
 /* ---- parts ---- */
@@ -229,6 +174,9 @@ static int gateway_make(struct gateway *g)
         return GW_ENO_MEMORY;
     loop_set_user(g->loop, g);
     g->drain.fn = gateway_drain_fn;
+    g->processes = processes_new(g->loop, g->setup, g->pools);
+    if (!g->processes)
+        return GW_ENO_MEMORY;
     g->acceptor = acceptor_new(g->loop, g->setup, g->workers, g->n_workers);
     return g->acceptor ? 0 : GW_ENO_MEMORY;
 }
@@ -236,12 +184,9 @@ static int gateway_make(struct gateway *g)
 static int gateway_watch(struct gateway *g)
 {
     g->control = (struct loop_source){g->setup->control_fd, control_event};
-    g->spawner = (struct loop_source){g->setup->spawner_fd, spawner_event};
     if (loop_add(g->loop, &g->control, EPOLLIN) < 0)
         return -1;
-    if (g->spawner.fd < 0)
-        return 0;
-    return loop_add(g->loop, &g->spawner, EPOLLIN);
+    return processes_use_spawner(g->processes, g->setup->spawner_fd, false);
 }
 
 static int gateway_start(struct gateway *g)
@@ -261,6 +206,7 @@ static void gateway_end(struct gateway *g)
     for (unsigned i = 0; i < g->n_started; i++)
         worker_join(&g->workers[i]);
     acceptor_free(g->acceptor);
+    processes_free(g->processes);
     writers_free(g->writers);
     for (unsigned i = 0; g->pools && i < g->setup->conf->n_pools; i++)
         pool_free(g->pools[i]);
@@ -283,7 +229,6 @@ int gateway_run(const struct gateway_setup *setup)
     } else {
         pthread_setname_np(pthread_self(),
                            "acceptor"); /* now: new threads begin with our name */
-        gateway_want_processes(&g);
         if (fdpass_send(setup->control_fd, GATEWAY_CONTROL_READY, NULL, 0) < 0)
             log_line(CONF_LOG_WARN, "gateway: the master does not listen: %s", strerror(errno));
         loop_run(g.loop);
