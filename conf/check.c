@@ -232,6 +232,48 @@ static void check_processes(struct load *l, const struct section *s,
         check_socket_path(l, s, pool);
 }
 
+static void check_servers(struct load *l, const struct section *s, const struct conf_pool *pool)
+{
+    unsigned n_backup = 0;
+
+    for (unsigned i = 0; i < pool->n_connect; i++) {
+        const struct conf_address *server = &pool->connect[i];
+        n_backup += server->backup;
+        if (server->max > pool->max_requests)
+            complain(&l->bad, section_place(s, "connect"),
+                     "%s: max=%u is over max_requests = %u", server->text, server->max,
+                     pool->max_requests);
+        for (unsigned k = 0; k < i; k++) {
+            if (strcmp(pool->connect[k].text, server->text) == 0)
+                complain(&l->bad, section_place(s, "connect"), "%s is given twice",
+                         server->text);
+        }
+    }
+    if (n_backup && n_backup == pool->n_connect)
+        complain(&l->bad, section_place(s, "connect"),
+                 "every server is a backup; one at least must not be");
+    if (pool->listen_self && section_has(s, "connect") && pool->connect &&
+        (pool->connect->weight != 1 || pool->connect->max || pool->connect->backup))
+        complain(&l->bad, section_place(s, "connect"),
+                 "the address of listen = self has no options");
+}
+
+/* "address" or "field NAME". */
+static void check_balance(struct load *l, const struct section *s, const struct conf_pool *pool)
+{
+    struct slice key = slice_str(pool->balance_key), name = pool->balance_field;
+    bool ok = slice_eq(key, SLICE("address")) || name.n;
+
+    for (size_t i = 0; i < name.n; i++) /* RFC 9110 5.6.2 */
+        ok &= name.p[i] > ' ' && name.p[i] < 0x7f && !strchr("\"(),/:;<=>?@[\\]{}", name.p[i]);
+    if (!ok)
+        complain(&l->bad, section_place(s, "balance_key"),
+                 "balance_key = %.*s: must be address or field NAME", ECHO(key));
+    if (section_has(s, "balance_key") && pool->balance != CONF_BALANCE_HASH)
+        complain(&l->bad, section_place(s, "balance_key"),
+                 "balance_key without balance = hash");
+}
+
 static void check_pool(struct load *l, const struct section *s)
 {
     const struct conf_pool *pool = s->item;
@@ -253,6 +295,8 @@ static void check_pool(struct load *l, const struct section *s)
         check_processes(l, s, pool);
     }
     check_numbers(l, s, pool);
+    check_servers(l, s, pool);
+    check_balance(l, s, pool);
 }
 
 /* ---- all -------------------------------------------------------------------------------- */

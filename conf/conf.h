@@ -122,7 +122,12 @@ struct conf_site {
 
 struct conf_address {
     const char *text; /* as written: unix:/path, host:port, [v6]:port */
+    unsigned weight;  /* 1 unless set */
+    unsigned max;     /* requests in flight; 0: as many as the pool */
+    bool backup;      /* only when no other can take a request */
 };
+
+enum conf_balance { CONF_BALANCE_LEAST, CONF_BALANCE_ROUND_ROBIN, CONF_BALANCE_HASH };
 
 /* "8" is 8 to 8. */
 struct conf_range {
@@ -162,6 +167,13 @@ struct conf_pool {
                            request */
     unsigned queue;     /* requests waiting, 128 */
     int64_t queue_timeout_ms;
+    int64_t retry_after_ms; /* 0: what the queue takes now */
+    enum conf_balance balance;
+    const char *balance_key;     /* "address" or "field NAME" */
+    struct slice balance_field;  /* NAME of that; empty: the address */
+    unsigned retries;            /* of a request that nobody answered, 2 */
+    int64_t keepalive_time_ms;   /* how long an idle connection is kept, 60s */
+    unsigned keepalive_requests; /* of one connection, 1000 */
     int64_t connect_timeout_ms;
     int64_t send_timeout_ms;
     int64_t first_byte_timeout_ms;

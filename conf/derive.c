@@ -87,11 +87,20 @@ static void derive_self(struct conf_pool *pool)
     pool->n_connect = 0;
 }
 
+static void derive_balance(struct conf_pool *pool)
+{
+    struct slice key = slice_str(pool->balance_key);
+
+    if (slice_starts(key, SLICE("field ")))
+        pool->balance_field = slice_trim(slice_from(key, sizeof("field ") - 1));
+}
+
 static void derive_pool(const struct section *s, struct conf_pool *pool)
 {
     derive_self(pool);
     derive_processes(s, pool);
     derive_slots(pool);
+    derive_balance(pool);
     if (!section_has(s, "max_requests"))
         pool->max_requests =
             pool->n_connect ? POOL_REQUESTS : pool->processes * pool->requests_per_process;

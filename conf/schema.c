@@ -47,6 +47,10 @@ static const struct schema_word listen_words[] = {{"given", 0}, {"self", 1}, {NU
 static const struct schema_word signal_words[] = {
     {"TERM", SIGTERM}, {"INT", SIGINT},   {"QUIT", SIGQUIT}, {"HUP", SIGHUP},
     {"USR1", SIGUSR1}, {"USR2", SIGUSR2}, {"KILL", SIGKILL}, {NULL, 0}};
+static const struct schema_word balance_words[] = {{"least", CONF_BALANCE_LEAST},
+                                                   {"round-robin", CONF_BALANCE_ROUND_ROBIN},
+                                                   {"hash", CONF_BALANCE_HASH},
+                                                   {NULL, 0}};
 static const struct schema_word auth_words[] = {{"off", 0}, {"basic", 1}, {NULL, 0}};
 
 static const struct schema_kind kinds[SCHEMA_SECTIONS] = {
@@ -217,7 +221,7 @@ static const struct schema_key keys[] = {
 
 #define P(field) AT(conf_pool, field)
     {SCHEMA_POOL, "connect", SCHEMA_SERVER_ADDRESSES, 1, WORDS, NULL, NULL,
-     "FastCGI servers that run by themselves: unix:/path, host:port, [v6]:port.",
+     "FastCGI servers that run by themselves: unix:/path, host:port, [v6]:port; with options.",
      LIST(conf_pool, connect, n_connect)},
     {SCHEMA_POOL, "spawn", SCHEMA_COMMAND, 1, WORDS, NULL, NULL,
      "FastCGI program to start, with its arguments; \"double quotes\" hold spaces together.",
@@ -267,10 +271,26 @@ static const struct schema_key keys[] = {
     {SCHEMA_POOL, "keepalive", SCHEMA_NUMBER, 0, 65535, "16", "connections",
      "Idle connections kept for the next request; max_requests unless set; 0: one per request.",
      P(keepalive), .derived = true},
+    {SCHEMA_POOL, "keepalive_time", SCHEMA_DURATION, 1, DAY, "60s", "time",
+     "How long an idle connection is kept.", P(keepalive_time_ms)},
+    {SCHEMA_POOL, "keepalive_requests", SCHEMA_NUMBER, 1, 1000000000, "1000", "requests",
+     "Requests on one connection before it is closed.", P(keepalive_requests)},
+    {SCHEMA_POOL, "balance", SCHEMA_ENUM, 0, 0, "least", NULL,
+     "Who gets a request: least busy, each in its turn, or the same one for the same key.",
+     P(balance), .words = balance_words, .modes = SCHEMA_CONNECT | SCHEMA_SPAWN},
+    {SCHEMA_POOL, "balance_key", SCHEMA_STRING, 1, 200, "address", NULL,
+     "Key of balance = hash: address, or \"field NAME\" for a field of the request.",
+     P(balance_key), .modes = SCHEMA_CONNECT | SCHEMA_SPAWN},
+    {SCHEMA_POOL, "retries", SCHEMA_NUMBER, 0, 15, "2", "requests",
+     "How often a request that had no answer is sent again, where that is safe.",
+     P(retries)},
     {SCHEMA_POOL, "queue", SCHEMA_NUMBER, 0, 1000000, "128", "requests",
      "Requests that may wait for their turn; over it 503.", P(queue)},
     {SCHEMA_POOL, "queue_timeout", SCHEMA_DURATION, 1, DAY, "10s", "time",
      "How long a request may wait for its turn; over it 503.", P(queue_timeout_ms)},
+    {SCHEMA_POOL, "retry_after", SCHEMA_DURATION, SECOND, DAY, "auto", "time",
+     "Retry-After of a 503; auto: as long as the queue takes now, 1 to 60 s.",
+     P(retry_after_ms), .words = auto_words},
     {SCHEMA_POOL, "connect_timeout", SCHEMA_DURATION, 1, DAY, "5s", "time",
      "How long a server may take to accept; over it 504.", P(connect_timeout_ms)},
     {SCHEMA_POOL, "send_timeout", SCHEMA_DURATION, 1, DAY, "60s", "time",

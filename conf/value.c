@@ -3,6 +3,7 @@
 #include <limits.h>
 
 #include "../gateway/err.h"
+#include "server.h"
 #include "syntax.h"
 #include "complaints.h"
 
@@ -316,13 +317,22 @@ static const char *push_host(const struct value *v, struct slice word)
     return push_slice(v, slice_of(lower, word.n));
 }
 
-/* struct conf_address is one pointer, as the elements of conf_listen's addresses are. */
-_Static_assert(sizeof(struct conf_address) == sizeof(const char *), "one setter for both");
+static const char *push_server(const struct value *v, struct slice word)
+{
+    struct conf_address server;
+    const char *why = server_parse(v->arena, word, &server);
+    if (why)
+        return why;
+    struct conf_address *at = list_push(v);
+    if (!at)
+        return value_no_memory;
+    *at = server;
+    return NULL;
+}
 
 static const char *push_address(const struct value *v, struct slice word)
 {
-    bool listens = v->key->type == SCHEMA_LISTEN_ADDRESSES;
-    const char *why = syntax_address(word, listens ? SYNTAX_LISTEN : SYNTAX_CONNECT);
+    const char *why = syntax_address(word, SYNTAX_LISTEN);
     if (why)
         return why;
     const char **at = list_push(v);
@@ -371,6 +381,11 @@ static const char *set_hosts(const struct value *v)
 static const char *set_addresses(const struct value *v)
 {
     return set_words(v, push_address);
+}
+
+static const char *set_servers(const struct value *v)
+{
+    return set_words(v, push_server);
 }
 
 /* argv: the words as pointers with a NULL behind them. */
@@ -451,7 +466,7 @@ static setter *const setters[SCHEMA_TYPES] = {
     [SCHEMA_LIST] = set_list,
     [SCHEMA_HOSTS] = set_hosts,
     [SCHEMA_LISTEN_ADDRESSES] = set_addresses,
-    [SCHEMA_SERVER_ADDRESSES] = set_addresses,
+    [SCHEMA_SERVER_ADDRESSES] = set_servers,
     [SCHEMA_COMMAND] = set_command,
     [SCHEMA_ENV] = set_env,
     [SCHEMA_REDIRECT] = set_redirect,

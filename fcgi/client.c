@@ -155,6 +155,11 @@ struct fcgi_request *fcgi_request_new(struct pool *pool, struct loop *loop, unsi
     r->ops = ops;
     r->arg = arg;
     r->asker = asker;
+    if (asker) {
+        r->tenant = asker->tenant;
+        r->client = asker->client;
+        r->balance_key = asker->balance_key;
+    }
     r->task.fn = granted_task;
     r->timer.fn = request_timer;
     r->asked_ms = loop_now_ms(loop);

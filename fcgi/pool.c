@@ -1,6 +1,5 @@
 #include "pool.h"
 
-#include <limits.h>
 #include <stdlib.h>
 
 #include "address.h"
@@ -25,8 +24,10 @@ static int pool_add_server(struct pool *p, const char *name, struct server_spec 
 static int pool_add_addresses(struct pool *p, FILE *errors_to)
 {
     for (unsigned i = 0; i < p->conf->n_connect; i++) {
-        struct server_spec spec = {.slot = UINT_MAX};
-        if (pool_add_server(p, p->conf->connect[i].text, &spec, errors_to) < 0)
+        const struct conf_address *a = &p->conf->connect[i];
+        struct server_spec spec = {
+            .weight = a->weight, .max = a->max, .backup = a->backup, .slot = SERVER_NO_SLOT};
+        if (pool_add_server(p, a->text, &spec, errors_to) < 0)
             return -1;
     }
     return 0;
@@ -119,6 +120,7 @@ void pool_free(struct pool *p)
     servers_free(p->retired);
     servers_free(p->free_servers);
     free((void *)p->servers);
+    free((void *)p->candidates);
     free(p->all_conns);
     free(p->waiters);
     free(p->wakes);

@@ -14,6 +14,16 @@
  *          when that one is connected (if it refused) or has a first byte, and out for longer
  *          when not.  A pool none of whose servers will be back within a second is down, and
  *          refuses at once; else requests wait in the queue
+ * Balance  first the servers that are no backups, in rotation, up, and below their max; only
+ *          when there is none of them the backups.  Among those: least, the fewest requests at
+ *          work for the weight, and in turn by weight among equals; round-robin, in turn by
+ *          weight; hash, the key's own (rendezvous hashing by the servers' names, so that the
+ *          same key has the same server after a restart).  A server is chosen first, then a
+ *          connection to it: a kept one of the worker, a fresh one, a kept one of another
+ *          worker.  So kept connections never bend the distribution.  Processes are all alike:
+ *          among equals one that the worker has a kept connection to, else the first.
+ *          A request that is sent again goes where it was not yet, unless nobody else could
+ *          take it now
  * Queue    a waiter is WAITING, GRANTED or GONE under the pool's lock; each worker's waiters
  *          are in order.  A freed slot goes to the oldest waiter of the worker that freed it
  *          (no wake-up), but every eighth, and every one that worker does not want, to the

@@ -16,6 +16,7 @@
 #ifndef FCGI_POOL_PRIV_H
 #define FCGI_POOL_PRIV_H
 
+#include <limits.h>
 #include <sys/socket.h>
 
 #include "../gateway/buf.h"
@@ -72,12 +73,14 @@ enum server_state {
     SERVER_RETIRED,  /* no longer the pool's: forgotten with its last connection */
 };
 
+#define SERVER_NO_SLOT UINT_MAX
+
 /* Never freed before its pool; the struct of a server that was retired and forgotten is used
  * again for the next that is added.  What may have outlived a server holds its serial. */
 struct fcgi_server {
     struct pool *pool; /* I */
     unsigned index;    /* m  in pool->servers */
-    unsigned slot;     /* I  of its process; UINT_MAX: an address */
+    unsigned slot;     /* I  of its process; SERVER_NO_SLOT: an address */
     uint32_t serial;   /* I  never used twice in a pool; 0 is no server's */
     union {
         struct sockaddr sa;
@@ -119,33 +122,34 @@ enum request_state {
 enum request_phase { PHASE_ASKING, PHASE_READY, PHASE_RUNNING };
 
 struct fcgi_request {
-    struct loop_msg msg;                /*    the grant on its way; guarded by REQ_GRANTED */
-    struct loop_task task;              /*    the same when the loop is our own */
-    struct pool *pool;                  /* I */
-    struct loop *loop;                  /* I */
-    unsigned worker;                    /* I */
-    const struct fcgi_request_ops *ops; /* I  NULL once aborted */
-    void *arg;                          /* I */
-    struct fcgi_asker *asker;           /* m  NULL once granted or gone, or nobody said */
-    enum request_state state;           /* m */
-    enum request_phase phase;           /* o */
-    struct fcgi_request *next, *prev;   /* m  queue */
-    uint64_t seq;                       /* m  age in the queue */
-    uint64_t asked_ms, granted_ms;      /* o */
-    int refused;                        /* m, then o  gw_err to report instead of a grant */
-    bool probe;                         /* m  its server is out of rotation: is it back? */
-    bool answered;                      /* o  END_REQUEST came */
-    struct fcgi_conn *conn;             /* m set at grant, then o */
-    struct timer timer;                 /* o  queue_timeout, then the whole request's timeout */
-    bool stdin_open;                    /* o  STDIN's end was not sent */
-    bool data_open;                     /* o  a filter's DATA's end was not sent */
-    bool stdin_blocked;                 /* o  the caller waits for writable, with either */
-    bool paused;                        /* o */
-    bool aborted;                       /* o  ABORT_REQUEST was sent */
-    bool stuck;                         /* m  counted in server->n_stuck */
-    bool starts;                        /* m, then o  its server was STARTING: is it up? */
-    unsigned usage_n;                   /* m, then o  of server->usage when it was granted */
-    uint64_t stdin_total;               /* o  with DATA */
+    struct loop_msg msg;                  /*    the grant on its way; guarded by REQ_GRANTED */
+    struct loop_task task;                /*    the same when the loop is our own */
+    struct pool *pool;                    /* I */
+    struct loop *loop;                    /* I */
+    unsigned worker;                      /* I */
+    const struct fcgi_request_ops *ops;   /* I  NULL once aborted */
+    void *arg;                            /* I */
+    struct fcgi_asker *asker;             /* m  NULL once granted or gone, or nobody said */
+    uint64_t tenant, client, balance_key; /* I  the asker's */
+    enum request_state state;             /* m */
+    enum request_phase phase;             /* o */
+    struct fcgi_request *next, *prev;     /* m  queue */
+    uint64_t seq;                         /* m  age in the queue */
+    uint64_t asked_ms, granted_ms;        /* o */
+    int refused;                          /* m, then o  gw_err to report instead of a grant */
+    bool probe;                           /* m  its server is out of rotation: is it back? */
+    bool answered;                        /* o  END_REQUEST came */
+    struct fcgi_conn *conn;               /* m set at grant, then o */
+    struct timer timer;   /* o  queue_timeout, then the whole request's timeout */
+    bool stdin_open;      /* o  STDIN's end was not sent */
+    bool data_open;       /* o  a filter's DATA's end was not sent */
+    bool stdin_blocked;   /* o  the caller waits for writable, with either */
+    bool paused;          /* o */
+    bool aborted;         /* o  ABORT_REQUEST was sent */
+    bool stuck;           /* m  counted in server->n_stuck */
+    bool starts;          /* m, then o  its server was STARTING: is it up? */
+    unsigned usage_n;     /* m, then o  of server->usage when it was granted */
+    uint64_t stdin_total; /* o  with DATA */
 };
 
 /* The requests of one worker that wait, oldest first. */
@@ -172,6 +176,8 @@ struct pool {
     struct lock mu;
     struct fcgi_server **servers;            /* m */
     unsigned n_servers, cap_servers;         /* m */
+    struct fcgi_server **candidates;         /* m  [cap_servers], while one is chosen */
+    unsigned n_backup;                       /* m  servers that are backups */
     struct fcgi_server *retired;             /* m  with connections left */
     struct fcgi_server *free_servers;        /* m  structs to be used again */
     uint32_t serial;                         /* m  of the server that was added last */
@@ -180,7 +186,6 @@ struct pool {
     struct fcgi_conn **all_conns;            /* m  every struct ever made, for pool_free */
     unsigned n_all, cap_all;                 /* m */
     unsigned n_in_flight, n_waiting, n_idle; /* m */
-    unsigned cursor;                         /* m  round robin over servers */
     uint64_t seq;                            /* m */
     uint64_t last_wait_ms;                   /* m  of the last granted waiter */
     struct pool_stats stats;                 /* m */
@@ -239,7 +244,7 @@ struct server_spec {
     socklen_t addr_len;
     unsigned weight, max; /* 0: 1, and the pool's max_requests */
     bool backup;
-    unsigned slot; /* UINT_MAX: an address */
+    unsigned slot; /* SERVER_NO_SLOT: an address */
 };
 
 /* Add a server, which gets its share at once.  Any thread.  NULL: memory is out. */

@@ -1,7 +1,6 @@
 /*
  * A pool's servers: added, retired, and the state of their processes.
  */
-#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -33,6 +32,10 @@ static bool servers_grow_locked(struct pool *p) REQUIRES(p->mu)
     if (!more)
         return false;
     p->servers = more;
+    more = realloc((void *)p->candidates, cap * sizeof(struct fcgi_server *));
+    if (!more)
+        return false;
+    p->candidates = more;
     p->cap_servers = cap;
     return true;
 }
@@ -65,6 +68,7 @@ static struct fcgi_server *server_add_locked(struct pool *p, const struct server
     sv->weight = spec->weight ? spec->weight : 1;
     sv->max = spec->max ? spec->max : p->max;
     sv->backup = spec->backup;
+    p->n_backup += spec->backup;
     sv->state = SERVER_UP;
     sv->hash = siphash(name_key, sv->name, strlen(sv->name)).v[0];
     sv->index = p->n_servers;
@@ -108,6 +112,7 @@ void pool_server_retire(struct pool *p, struct fcgi_server *sv)
 {
     lock_take(&p->mu);
     sv->state = SERVER_RETIRED;
+    p->n_backup -= sv->backup;
     struct fcgi_server *last = p->servers[--p->n_servers];
     last->index = sv->index;
     p->servers[sv->index] = last;

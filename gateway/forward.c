@@ -11,7 +11,6 @@
 #include "worker.h"
 
 enum {
-    TRIES_MAX = 3,     /* a request that nobody answered is sent to another server twice */
     REDIRECTS_MAX = 5, /* lighttpd's number for local redirects */
     BODY_STEP =
         128 *
@@ -190,7 +189,8 @@ static void forward_granted(void *arg)
     struct forward *f = arg;
     struct stream *s = f->s;
     struct buf *params = &worker_of(s)->params;
-    bool idempotent = method_is_idempotent(s->req.method) && !s->req.has_body;
+    /* Where one kept connection was closed others may be: the second time we look before. */
+    bool idempotent = method_is_idempotent(s->req.method) && !s->req.has_body && f->tries == 1;
 
     f->granted_ms = loop_now_ms(s->loop);
     buf_clear(params);
@@ -219,7 +219,7 @@ static void forward_error(void *arg, int err, enum fcgi_retry retry)
     bool safe =
         retry == FCGI_RETRY_UNSENT || (retry == FCGI_RETRY_IDEMPOTENT &&
                                        method_is_idempotent(s->req.method) && !f->body_sent);
-    if (safe && !f->head_done && f->tries < TRIES_MAX) {
+    if (safe && !f->head_done && f->tries <= pool_conf(f->pool)->retries) {
         if (f->parsing)
             response_parser_fini(&f->parser);
         f->parsing = false;
@@ -326,6 +326,7 @@ void forward_start(struct stream *s, struct pool *pool, struct route_match *m)
     f->pool = pool;
     f->m = m;
     f->slow.fn = forward_slow_fn;
+    forward_asker(f);
     s->pool_name = pool_conf(pool)->name;
     stream_handle(s, &forward_handler, f);
 }

@@ -15,6 +15,8 @@
 #include "spool.h"
 #include "stream.h"
 
+union sockaddr_any;
+
 struct forward {
     struct stream *s;
     struct pool *pool;
@@ -53,6 +55,11 @@ void forward_release(struct forward *f);
 void forward_fail(struct forward *f, int err);
 /* RFC 3875 6.2.2: run the request again as GET for f->parser.head.location. */
 void forward_redirect(struct forward *f);
+
+/* forward_asker.c: fill f->asker. */
+void forward_asker(struct forward *f);
+/* A client's key in the queue: one for all addresses that are surely the same client's. */
+uint64_t client_key(const union sockaddr_any *peer);
 
 /* forward_out.c: what the application says. */
 void forward_stdout(void *arg, const uint8_t *p, size_t n);

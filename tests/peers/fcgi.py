@@ -160,9 +160,10 @@ class Backend:
     """address: a unix path, or (host, port).  serve(conn) may be replaced at any time."""
 
     def __init__(self, address, serve, backlog=256):
-        family = socket.AF_UNIX if isinstance(address, str) else socket.AF_INET
+        family = (socket.AF_UNIX if isinstance(address, str) else
+                  socket.AF_INET6 if ":" in address[0] else socket.AF_INET)
         self.listener = socket.socket(family, socket.SOCK_STREAM)
-        if family == socket.AF_INET:
+        if family != socket.AF_UNIX:
             self.listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         self.listener.bind(address)
         self.listener.listen(backlog)

@@ -498,6 +498,12 @@ static inline void world_fcgi_end(void)
         if (world.served[i] >= 0)
             close(world.served[i]);
     }
+    for (unsigned i = 0; i < N_SERVERS; i++) { /* what nobody accepted has no end yet */
+        int fd;
+        while (world.listen_fd[i] >= 0 &&
+               (fd = accept4(world.listen_fd[i], NULL, NULL, SOCK_CLOEXEC)) >= 0)
+            close(fd);
+    }
     turns(3);
     if (world.pool)
         expect_at_rest();

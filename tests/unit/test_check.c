@@ -132,6 +132,20 @@ static const struct error_row {
     {false, "[pool p]\ncgi = on\nstop_signal = INT\nlisten = self\n",
      "x:7: \"stop_signal\" has no meaning in a pool with cgi = on\n"
      "x:8: \"listen\" has no meaning in a pool with cgi = on\n"},
+    {false, "[pool p]\nconnect = h:1,max=17 h:2,backup h:1\n",
+     "x:6: h:1: max=17 is over max_requests = 16\n"
+     "x:6: h:1 is given twice\n"},
+    {false, "[pool p]\nconnect = h:1,backup h:2,backup\nbalance_key = field X\n",
+     "x:6: every server is a backup; one at least must not be\n"
+     "x:7: balance_key without balance = hash\n"},
+    {false, "[pool p]\nconnect = h:1\nbalance = hash\nbalance_key = fields X\n",
+     "x:8: balance_key = fields X: must be address or field NAME\n"},
+    {false, "[pool p]\nconnect = h:1\nbalance = hash\nbalance_key = field X Y\n",
+     "x:8: balance_key = field X Y: must be address or field NAME\n"},
+    {false, "[pool p]\ncgi = on\nbalance = hash\n",
+     "x:7: \"balance\" has no meaning in a pool with cgi = on\n"},
+    {false, "[pool p]\nspawn = /x\nlisten = self\nconnect = h:1,max=2\n",
+     "x:8: the address of listen = self has no options\n"},
 };
 
 static void test_errors(void **state)

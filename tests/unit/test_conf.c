@@ -384,7 +384,7 @@ static void test_reference_in_use(void **state)
     fclose(in);
     fclose(out);
     struct conf *conf = good(text);
-    assert_int_equal(conf->n_pools, 3);
+    assert_int_equal(conf->n_pools, 4);
     assert_int_equal(conf->sites[0].n_routes, 5);
     conf_free(conf);
     free(text);

@@ -213,8 +213,8 @@ static int remove_tree(void **state)
 
 enum { POOL_PHP, POOL_CGI, POOL_TCP, POOL_APP };
 
-static struct conf_address unix_address[] = {{"unix:/run/php.sock"}};
-static struct conf_address tcp_address[] = {{"10.0.0.7:9000"}};
+static struct conf_address unix_address[] = {{.text = "unix:/run/php.sock"}};
+static struct conf_address tcp_address[] = {{.text = "10.0.0.7:9000"}};
 static struct conf_pool conf_pools[] = {
     [POOL_PHP] = {.name = "php", .connect = unix_address, .n_connect = 1},
     [POOL_CGI] = {.name = "cgi", .cgi = true},

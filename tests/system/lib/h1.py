@@ -14,13 +14,16 @@ def tls_context(alpn=("http/1.1",)):
     return context
 
 
-def connect(address, tls=False, timeout=15, context=None, sni="localhost", rcvbuf=None):
+def connect(address, tls=False, timeout=15, context=None, sni="localhost", rcvbuf=None,
+            source=None):
     """A connected socket to (host, port) or a unix path, with TLS if asked."""
     family = socket.AF_UNIX if isinstance(address, str) else socket.AF_INET
     sock = socket.socket(family, socket.SOCK_STREAM)
     sock.settimeout(timeout)
     if rcvbuf:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, rcvbuf)
+    if source:  # any of 127.0.0.0/8: a client of its own
+        sock.bind((source, 0))
     sock.connect(address)
     if family == socket.AF_INET:
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
