@@ -33,6 +33,15 @@ static void check_listen(struct load *l, const struct section *s, struct names *
                  "tls = on, but no [site] has a certificate and certificate_key");
 }
 
+/* A role that only an application can have: a CGI program has none. */
+static void check_role(struct load *l, const struct section *s, const char *key,
+                       const struct conf_pool *pool)
+{
+    if (pool && pool->cgi && section_has(s, key))
+        complain(&l->bad, section_place(s, key),
+                 "%s = %s: the pool runs CGI programs, which cannot be one", key, pool->name);
+}
+
 /* ---- sites ------------------------------------------------------------------------------ */
 
 static void check_hosts(struct load *l, const struct section *s, struct names *hosts, size_t at)
@@ -67,6 +76,7 @@ static void check_site(struct load *l, const struct section *s)
     if (site->certificate_key && !site->certificate)
         complain(&l->bad, section_place(s, "certificate_key"),
                  "certificate_key without certificate");
+    check_role(l, s, "authorizer", site->authorizer);
     /* The route that derive.c made has the place of its site. */
     if (!site->root && site->routes[0].line == site->line && site->routes[0].file == site->file)
         complain(&l->bad, s->place, "[site %s] has neither a root nor a [route]", s->name);
@@ -133,6 +143,26 @@ static void check_script(struct load *l, const struct section *s,
     }
 }
 
+/* What a route to files says of requests to applications is for its filter and authorizer. */
+static void check_roles(struct load *l, const struct section *s, const struct conf_route *route)
+{
+    static const char *const of_filter[] = {"filter_cache", "request_body", "response_body"};
+    bool files = !section_has(s, "pool") && !section_has(s, "redirect");
+    bool filtered = section_has(s, "filter");
+
+    check_role(l, s, "authorizer", route->authorizer);
+    check_role(l, s, "filter", route->filter);
+    for (size_t i = 0; i < sizeof(of_filter) / sizeof(of_filter[0]); i++) {
+        if (files && !filtered && section_has(s, of_filter[i]))
+            complain(&l->bad, section_place(s, of_filter[i]),
+                     "\"%s\" has no meaning in a route without a pool or filter", of_filter[i]);
+    }
+    if (!section_has(s, "pool") && !filtered && !route->authorizer &&
+        section_has(s, "env.NAME"))
+        complain(&l->bad, section_place(s, "env.NAME"),
+                 "\"env.NAME\" has no meaning in a route without a pool, filter or authorizer");
+}
+
 static void check_route(struct load *l, const struct section *s)
 {
     const struct conf_route *route = s->item;
@@ -149,6 +179,7 @@ static void check_route(struct load *l, const struct section *s)
     else
         check_modes(l, s, SCHEMA_FILES, "a route without a pool");
     check_auth(l, s, route);
+    check_roles(l, s, route);
     if (route->pool >= 0)
         check_script(l, s, route);
     if (!to_pool && !section_has(s, "redirect") && !route->root && !site->root)

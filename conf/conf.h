@@ -61,6 +61,8 @@ struct conf_gateway {
     int64_t h2_connection_window; /* bytes, 16M: more than h2_streams full streams */
     unsigned
         h2_resets; /* resets by the client, and caused by it, per 30 s before it is cut off */
+    int64_t filter_cache_size;  /* bytes, all answers of filters together; 16M */
+    int64_t filter_cache_entry; /* bytes of one of them; 1M */
     unsigned h2_control_frames; /* PING + SETTINGS + empty frames + unknown ones per 10 s before
                                    it is cut off */
 };
@@ -71,6 +73,8 @@ struct conf_listen {
     unsigned n_addresses;
     bool tls;
 };
+
+struct conf_pool;
 
 struct conf_route {
     struct slice pattern; /* as written, without a leading "= " */
@@ -83,7 +87,11 @@ struct conf_route {
     const char *script;  /* one program for everything below, or NULL */
     struct slice *index; /* own index list or NULL */
     unsigned n_index;
-    int pool;             /* index into conf->pools, -1: files or redirect */
+    int pool;                           /* index into conf->pools, -1: files or redirect */
+    const struct conf_pool *authorizer; /* asked before, in conf->pools; the site's unless the
+                                           route says; NULL: nobody is */
+    const struct conf_pool *filter;     /* what files go through; NULL: nothing */
+    bool filter_cache;
     int redirect_status;  /* 301, 302, 303, 307, 308; 0: none */
     const char *redirect; /* target as written, or NULL */
     struct conf_env *env; /* request variables (FastCGI parameters) */
@@ -113,6 +121,7 @@ struct conf_site {
     enum conf_body request_body;
     enum conf_body response_body;
     enum conf_links links;
+    const struct conf_pool *authorizer; /* NULL: none */
     struct conf_route *routes; /* in the order of the file, then one for the files of root
                                   unless a route for "/" is there */
     unsigned n_routes;

@@ -141,6 +141,22 @@ static int reference(struct load *l, struct place place, enum schema_section kin
     return -1;
 }
 
+static const struct conf_pool *pool_called(struct load *l, const struct section *s,
+                                           const char *key, const char *name)
+{
+    int at = name ? reference(l, section_place(s, key), SCHEMA_POOL, name) : -1;
+
+    return at < 0 ? NULL : &l->conf->pools[at];
+}
+
+static const struct conf_pool *route_authorizer(struct load *l, const struct section *s,
+                                                const struct conf_site *site, const char *name)
+{
+    if (!name)
+        return site->authorizer;
+    return strcmp(name, "off") == 0 ? NULL : pool_called(l, s, "authorizer", name);
+}
+
 /* Copy what was read of a route behind the routes its site has by now. */
 static void take_route(struct load *l, struct section *s)
 {
@@ -159,6 +175,8 @@ static void take_route(struct load *l, struct section *s)
     route->line = s->place.line;
     route->pool =
         read->pool ? reference(l, section_place(s, "pool"), SCHEMA_POOL, read->pool) : -1;
+    route->authorizer = route_authorizer(l, s, site, read->authorizer);
+    route->filter = pool_called(l, s, "filter", read->filter);
     if (route->script_check == CONF_UNSET && route->pool >= 0)
         route->script_check = has_tcp(&l->conf->pools[route->pool]) ? CONF_OFF : CONF_ON;
     s->index = (unsigned)at;
@@ -210,6 +228,7 @@ static bool files_route(struct conf *conf, struct conf_site *site)
         return false;
     route.conf.pattern = route.conf.prefix = SLICE("/");
     route.conf.pool = -1;
+    route.conf.authorizer = site->authorizer;
     route.conf.file = site->file;
     route.conf.line = site->line;
     site->routes[site->n_routes++] = route.conf;
@@ -247,7 +266,7 @@ static bool take_arrays(struct load *l)
 static void take_section(struct load *l, struct section *s)
 {
     struct conf *conf = l->conf;
-    const char *file = l->files[s->place.file];
+    const char *file = l->files[s->place.file], *authorizer;
 
     switch (s->kind) {
     case SCHEMA_LISTEN:
@@ -256,7 +275,9 @@ static void take_section(struct load *l, struct section *s)
         s->item = &conf->listens[s->index];
         break;
     case SCHEMA_SITE:
-        conf->sites[s->index] = *(const struct conf_site *)s->item;
+        authorizer = ((const struct schema_site *)s->item)->authorizer;
+        conf->sites[s->index] = ((const struct schema_site *)s->item)->conf;
+        conf->sites[s->index].authorizer = pool_called(l, s, "authorizer", authorizer);
         conf->sites[s->index].name = s->name;
         conf->sites[s->index].file = file;
         conf->sites[s->index].line = s->place.line;

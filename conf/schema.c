@@ -57,7 +57,8 @@ static const struct schema_kind kinds[SCHEMA_SECTIONS] = {
     [SCHEMA_GATEWAY] = {"gateway", sizeof(struct schema_gateway),
                         "The process as a whole; once, or once a file with different keys."},
     [SCHEMA_LISTEN] = {"listen", sizeof(struct conf_listen), "Addresses to listen on."},
-    [SCHEMA_SITE] = {"site", sizeof(struct conf_site), "A set of host names and their files."},
+    [SCHEMA_SITE] = {"site", sizeof(struct schema_site),
+                     "A set of host names and their files."},
     [SCHEMA_ROUTE] = {"route", sizeof(struct schema_route),
                       "What answers a path of a site: files, a pool or a redirect."},
     [SCHEMA_POOL] = {"pool", sizeof(struct conf_pool),
@@ -135,6 +136,11 @@ static const struct schema_key keys[] = {
      "PING, SETTINGS, empty and unknown frames a client may send before its connection is "
      "ended.",
      G(h2_control_frames)},
+    {SCHEMA_GATEWAY, "filter_cache_size", SCHEMA_SIZE, 0, SIZE_MOST, "16M", "bytes",
+     "Memory for the answers that filter_cache keeps, of all routes; 0: nothing is kept.",
+     G(filter_cache_size)},
+    {SCHEMA_GATEWAY, "filter_cache_entry", SCHEMA_SIZE, 0, GIB, "1M", "bytes",
+     "Largest answer that filter_cache keeps.", G(filter_cache_entry)},
 #undef G
 
     {SCHEMA_LISTEN, "address", SCHEMA_LISTEN_ADDRESSES, 1, WORDS, NULL, NULL,
@@ -144,10 +150,10 @@ static const struct schema_key keys[] = {
      "TLS with HTTP/2 and HTTP/1.1; off: HTTP/1.1 and h2c on the same port.",
      AT(conf_listen, tls)},
 
-#define S(field) AT(conf_site, field)
+#define S(field) AT(schema_site, conf.field)
     {SCHEMA_SITE, "host", SCHEMA_HOSTS, 1, WORDS, NULL, NULL,
      "Host names, *.example.org for all below one, * for those that no site has.",
-     LIST(conf_site, hosts, n_hosts)},
+     LIST(schema_site, conf.hosts, conf.n_hosts)},
     {SCHEMA_SITE, "certificate", SCHEMA_PATH, 1, PATH_BYTES, NULL, NULL,
      "PEM file with the certificate and its chain.", S(certificate)},
     {SCHEMA_SITE, "certificate_key", SCHEMA_PATH, 1, PATH_BYTES, NULL, NULL,
@@ -155,7 +161,8 @@ static const struct schema_key keys[] = {
     {SCHEMA_SITE, "root", SCHEMA_PATH, 1, PATH_BYTES, NULL, NULL, "Folder of the site's files.",
      S(root)},
     {SCHEMA_SITE, "index", SCHEMA_LIST, 1, WORDS, "index.html", NULL,
-     "Names to look for in a folder, in this order.", LIST(conf_site, index, n_index)},
+     "Names to look for in a folder, in this order.",
+     LIST(schema_site, conf.index, conf.n_index)},
     {SCHEMA_SITE, "body_limit", SCHEMA_SIZE, 0, SIZE_MOST, "1G", "bytes",
      "Largest request body; over it 413; 0: none.", S(body_limit)},
     {SCHEMA_SITE, "request_body", SCHEMA_ENUM, 0, 0, "auto", NULL,
@@ -169,6 +176,9 @@ static const struct schema_key keys[] = {
      "Symbolic links are followed only where they end inside root (inside), or anywhere "
      "(follow).",
      S(links), .words = links_words},
+    {SCHEMA_SITE, "authorizer", SCHEMA_STRING, 1, 64, NULL, NULL,
+     "Pool of FastCGI authorizers that are asked before anything of the site is answered.",
+     AT(schema_site, authorizer)},
 #undef S
 
 #define R(field) AT(schema_route, conf.field)
@@ -191,7 +201,7 @@ static const struct schema_key keys[] = {
     {SCHEMA_ROUTE, "env.NAME", SCHEMA_ENV, 0, WORDS, NULL, NULL,
      "A variable of each request (a FastCGI parameter; CGI programs find it in their "
      "environment).",
-     LIST(schema_route, conf.env, conf.n_env), .modes = SCHEMA_TO_POOL},
+     LIST(schema_route, conf.env, conf.n_env)},
     {SCHEMA_ROUTE, "auth", SCHEMA_ENUM, 0, 0, "off", NULL, "Ask for name and password (basic).",
      R(auth_basic), .words = auth_words},
     {SCHEMA_ROUTE, "auth_realm", SCHEMA_STRING, 1, 200, "restricted", NULL,
@@ -201,6 +211,16 @@ static const struct schema_key keys[] = {
     {SCHEMA_ROUTE, "auth_match", SCHEMA_STRING, 1, 4 * KIB, NULL, NULL,
      "Ask only where path?query matches this POSIX extended regular expression.",
      R(auth_match)},
+    {SCHEMA_ROUTE, "authorizer", SCHEMA_STRING, 1, 64, NULL, NULL,
+     "FastCGI authorizer that is asked before the route answers; the site's unless set; or "
+     "off.",
+     AT(schema_route, authorizer)},
+    {SCHEMA_ROUTE, "filter", SCHEMA_STRING, 1, 64, NULL, NULL,
+     "Pool of FastCGI filters that the route's files go through.", AT(schema_route, filter),
+     .modes = SCHEMA_FILES},
+    {SCHEMA_ROUTE, "filter_cache", SCHEMA_BOOL, 0, 0, "off", NULL,
+     "Keep what the filter makes of a file until the file changes or its answer says so.",
+     R(filter_cache), .modes = SCHEMA_FILES},
     {SCHEMA_ROUTE, "script_check", SCHEMA_BOOL, 0, 0, "on", NULL,
      "Look for the script before the pool is asked (404, 403); off for a pool with a TCP "
      "address.",
@@ -210,10 +230,10 @@ static const struct schema_key keys[] = {
      .modes = SCHEMA_FILES | SCHEMA_TO_POOL},
     {SCHEMA_ROUTE, "request_body", SCHEMA_ENUM, 0, 0, "auto", NULL,
      "As in [site]; the site's unless set.", R(request_body), .words = request_words,
-     .unset = -1, .derived = true, .modes = SCHEMA_TO_POOL},
+     .unset = -1, .derived = true, .modes = SCHEMA_FILES | SCHEMA_TO_POOL},
     {SCHEMA_ROUTE, "response_body", SCHEMA_ENUM, 0, 0, "spool", NULL,
      "As in [site]; the site's unless set.", R(response_body), .words = response_words,
-     .unset = -1, .derived = true, .modes = SCHEMA_TO_POOL},
+     .unset = -1, .derived = true, .modes = SCHEMA_FILES | SCHEMA_TO_POOL},
     {SCHEMA_ROUTE, "links", SCHEMA_ENUM, 0, 0, "inside", NULL,
      "As in [site]; the site's unless set.", R(links), .words = links_words, .unset = -1,
      .derived = true, .modes = SCHEMA_FILES | SCHEMA_TO_POOL},

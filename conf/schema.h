@@ -80,9 +80,14 @@ struct schema_gateway {
     unsigned n_include;
 };
 
+struct schema_site {
+    struct conf_site conf;
+    const char *authorizer; /* its pool's name */
+};
+
 struct schema_route {
     struct conf_route conf;
-    const char *pool; /* its name */
+    const char *pool, *authorizer, *filter; /* names of pools */
 };
 
 struct schema_kind {

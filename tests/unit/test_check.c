@@ -95,7 +95,20 @@ static const struct error_row {
      "x:8: \"script\" has no meaning in a route with a redirect\n"},
     {false, "[route s /a]\nscript = /d\nenv.A = b\n",
      "x:6: \"script\" has no meaning in a route without a pool\n"
-     "x:7: \"env.NAME\" has no meaning in a route without a pool\n"},
+     "x:7: \"env.NAME\" has no meaning in a route without a pool, filter or authorizer\n"},
+    {false,
+     "authorizer = c\n[route s /a]\nfilter = c\n[route s /b]\nauthorizer = q\n"
+     "[pool c]\ncgi = on\n[pool p]\nconnect = h:1\n",
+     "x:5: authorizer = c: the pool runs CGI programs, which cannot be one\n"
+     "x:7: filter = c: the pool runs CGI programs, which cannot be one\n"
+     "x:9: there is no [pool q]; did you mean \"c\"?\n"},
+    {false,
+     "[route s /a]\nfilter_cache = on\nresponse_body = spool\n[route s /b]\nredirect = /c\n"
+     "filter = p\n[route s /d]\nfilter = p\npool = p\n[pool p]\nconnect = h:1\n",
+     "x:6: \"filter_cache\" has no meaning in a route without a pool or filter\n"
+     "x:7: \"response_body\" has no meaning in a route without a pool or filter\n"
+     "x:10: \"filter\" has no meaning in a route with a redirect\n"
+     "x:12: \"filter\" has no meaning in a route to a pool\n"},
     {false, "[route s *.cgi]\npool = p\n[route s /b]\npool = p\n[pool p]\ncgi = on\n",
      "x:7: [route s /b] needs root or script, since pool \"p\" runs CGI programs\n"},
     {true,

@@ -236,6 +236,35 @@ static void test_references(void **state)
     conf_free(conf);
 }
 
+/* A route's authorizer is its site's unless it says otherwise; what no route takes too. */
+static void test_roles(void **state)
+{
+    struct conf *conf = good("[site a]\nauthorizer = p\nroot = /a\n"
+                             "[route a /1]\n[route a /2]\nauthorizer = off\n"
+                             "[route a /3]\nauthorizer = q\nfilter = q\nfilter_cache = on\n"
+                             "[pool p]\nconnect = h:1\n[pool q]\nconnect = h:1\n"
+                             "[site b]\nhost = b\nroot = /b\n"
+                             "[route b /1]\nauthorizer = q\nenv.A = x\n" LISTEN);
+    const struct conf_route *a = conf->sites[0].routes, *b = conf->sites[1].routes;
+    const struct conf_pool *p = &conf->pools[0], *q = &conf->pools[1];
+
+    (void)state;
+    assert_int_equal(conf->sites[0].n_routes, 4);
+    assert_ptr_equal(a[0].authorizer, p);
+    assert_null(a[0].filter);
+    assert_false(a[0].filter_cache);
+    assert_null(a[1].authorizer);
+    assert_ptr_equal(a[2].authorizer, q);
+    assert_ptr_equal(a[2].filter, q);
+    assert_true(a[2].filter_cache);
+    assert_ptr_equal(a[3].authorizer, p);
+    assert_ptr_equal(b[0].authorizer, q);
+    assert_null(b[1].authorizer);
+    assert_int_equal(conf->gateway.filter_cache_size, 16 * 1024 * 1024);
+    assert_int_equal(conf->gateway.filter_cache_entry, 1024 * 1024);
+    conf_free(conf);
+}
+
 /* ---- files ------------------------------------------------------------------------------ */
 
 static void write_file(const char *dir, const char *name, const char *text)
@@ -384,8 +413,8 @@ static void test_reference_in_use(void **state)
     fclose(in);
     fclose(out);
     struct conf *conf = good(text);
-    assert_int_equal(conf->n_pools, 4);
-    assert_int_equal(conf->sites[0].n_routes, 5);
+    assert_int_equal(conf->n_pools, 6);
+    assert_int_equal(conf->sites[0].n_routes, 6);
     conf_free(conf);
     free(text);
 }
@@ -433,11 +462,17 @@ static void test_many_sites(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_minimal),    cmocka_unit_test(test_folders),
-        cmocka_unit_test(test_patterns),   cmocka_unit_test(test_pools),
-        cmocka_unit_test(test_slots),      cmocka_unit_test(test_references),
-        cmocka_unit_test(test_includes),   cmocka_unit_test(test_no_file),
-        cmocka_unit_test(test_own_files),  cmocka_unit_test(test_reference_in_use),
+        cmocka_unit_test(test_minimal),
+        cmocka_unit_test(test_folders),
+        cmocka_unit_test(test_patterns),
+        cmocka_unit_test(test_pools),
+        cmocka_unit_test(test_slots),
+        cmocka_unit_test(test_references),
+        cmocka_unit_test(test_includes),
+        cmocka_unit_test(test_no_file),
+        cmocka_unit_test(test_roles),
+        cmocka_unit_test(test_own_files),
+        cmocka_unit_test(test_reference_in_use),
         cmocka_unit_test(test_many_sites),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
