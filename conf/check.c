@@ -305,6 +305,18 @@ static void check_balance(struct load *l, const struct section *s, const struct 
                  "balance_key without balance = hash");
 }
 
+static void check_multiplex(struct load *l, const struct section *s,
+                            const struct conf_pool *pool)
+{
+    if (pool->multiplex && pool->keepalive == 0)
+        complain(&l->bad, section_place(s, "multiplex"),
+                 "multiplex = auto with keepalive = 0, which closes a connection behind each "
+                 "request");
+    if (!pool->multiplex && section_has(s, "multiplex_requests"))
+        complain(&l->bad, section_place(s, "multiplex_requests"),
+                 "multiplex_requests without multiplex = auto");
+}
+
 static void check_pool(struct load *l, const struct section *s)
 {
     const struct conf_pool *pool = s->item;
@@ -328,6 +340,7 @@ static void check_pool(struct load *l, const struct section *s)
     check_numbers(l, s, pool);
     check_servers(l, s, pool);
     check_balance(l, s, pool);
+    check_multiplex(l, s, pool);
 }
 
 /* ---- all -------------------------------------------------------------------------------- */

@@ -174,7 +174,9 @@ struct conf_pool {
                               requests_per_process */
     unsigned keepalive; /* idle connections kept; max_requests unless set; 0: a connection per
                            request */
-    unsigned queue;     /* requests waiting, 128 */
+    bool multiplex;     /* where a server offers it */
+    unsigned multiplex_requests; /* on one connection, 32 */
+    unsigned queue;              /* requests waiting, 128 */
     int64_t queue_timeout_ms;
     int64_t retry_after_ms; /* 0: what the queue takes now */
     enum conf_balance balance;

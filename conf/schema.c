@@ -42,6 +42,7 @@ static const struct schema_word response_words[] = {
     {"spool", CONF_BODY_SPOOL}, {"stream", CONF_BODY_STREAM}, {NULL, 0}};
 static const struct schema_word links_words[] = {
     {"inside", CONF_LINKS_INSIDE}, {"follow", CONF_LINKS_FOLLOW}, {NULL, 0}};
+static const struct schema_word multiplex_words[] = {{"off", 0}, {"auto", 1}, {NULL, 0}};
 static const struct schema_word never_words[] = {{"off", 0}, {NULL, 0}};
 static const struct schema_word listen_words[] = {{"given", 0}, {"self", 1}, {NULL, 0}};
 static const struct schema_word signal_words[] = {
@@ -302,8 +303,13 @@ static const struct schema_key keys[] = {
      "Key of balance = hash: address, or \"field NAME\" for a field of the request.",
      P(balance_key), .modes = SCHEMA_CONNECT | SCHEMA_SPAWN},
     {SCHEMA_POOL, "retries", SCHEMA_NUMBER, 0, 15, "2", "requests",
-     "How often a request that had no answer is sent again, where that is safe.",
-     P(retries)},
+     "How often a request that had no answer is sent again, where that is safe.", P(retries)},
+    {SCHEMA_POOL, "multiplex", SCHEMA_ENUM, 0, 0, "off", NULL,
+     "auto: several requests share a connection where the server offers it (GET_VALUES).",
+     P(multiplex), .words = multiplex_words, .modes = SCHEMA_CONNECT | SCHEMA_SPAWN},
+    {SCHEMA_POOL, "multiplex_requests", SCHEMA_NUMBER, 2, 256, "32", "requests",
+     "Requests that share one connection at most.", P(multiplex_requests),
+     .modes = SCHEMA_CONNECT | SCHEMA_SPAWN},
     {SCHEMA_POOL, "queue", SCHEMA_NUMBER, 0, 1000000, "128", "requests",
      "Requests that may wait for their turn; over it 503.", P(queue)},
     {SCHEMA_POOL, "queue_timeout", SCHEMA_DURATION, 1, DAY, "10s", "time",

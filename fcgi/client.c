@@ -1,23 +1,20 @@
 /*
- * A request's life: its slot, its head and STDIN, its end.  What goes over the connection is
- * client_conn.c's.
+ * A request's life: its slot, its beginning, its end.  What it says is client_send.c's, what
+ * goes over the connection client_conn.c's.
  *
  * A request that failed or ended is reported last, after its slot was given back, and is freed
- * with that: what runs after fcgi_request_fail() or fcgi_request_ended() must not touch it.
+ * with that: what runs after fcgi_request_fail(), fcgi_conn_fail() or fcgi_request_ended() must
+ * not touch it; nor its connection, if its tenure is another.
  */
 #include "client.h"
 
-#include <assert.h>
 #include <fastcgi.h>
 #include <stddef.h>
 #include <stdlib.h>
 
-#include "params.h"
 #include "pool_priv.h"
 
 enum {
-    STDIN_RECORD =
-        32 * 1024, /* a chunk of 64 KiB gives two records, not a large one and one of a byte */
     STDIN_REUSE =
         4 * 1024, /* libfcgi closes a kept connection after more unread STDIN than its 8
                                KiB, records included */
@@ -52,20 +49,41 @@ void fcgi_conn_give_back(struct fcgi_conn *fc, unsigned worker)
     request_schedule(pool_conn_closed(fc->pool, fc, worker));
 }
 
-/* r's slot goes back.  keep: its connection is fit for another request. */
+/* r, if it was begun, is off its connection.  fit: another request may be on that.  Returns
+ * whether it is still open. */
+static bool request_leave(struct fcgi_request *r, bool fit)
+{
+    struct fcgi_conn *fc = r->conn;
+    /* What the application may still say under its id must not be another's. */
+    bool retire = r->aborted || r->unfinished || fcgi_request_speaks(r);
+
+    timer_clear(&r->timer);
+    fcgi_request_hush(r, false);
+    if (r->paused)
+        fc->paused = false;
+    if (r->id && !fcgi_ids_give(&fc->ids, r->id, retire))
+        fc->ending = true; /* no ids are left */
+    r->id = 0;
+    fc->reused = true;
+    if (fc->ids.n_used)
+        return true; /* it is the others' too */
+    timer_clear(&fc->timer);
+    loop_undefer(r->loop, &fc->flush);
+    fit = fit && !fc->ending && fc->src.fd >= 0;
+    if (fit && fc->events != EPOLLIN)
+        fcgi_conn_watch(fc, EPOLLIN);
+    if (!fit)
+        fcgi_conn_drop(fc);
+    atomic_store_explicit(&fc->tenure, fcgi_conn_tenure(fc) + 1, memory_order_relaxed);
+    return fit;
+}
+
+/* r's slot goes back.  keep: its connection is open, and fit for others. */
 static void request_release(struct fcgi_request *r, bool keep)
 {
     struct fcgi_conn *fc = r->conn;
     bool close_it;
 
-    timer_clear(&r->timer);
-    timer_clear(&fc->timer);
-    if (keep && fc->events != EPOLLIN)
-        fcgi_conn_watch(fc, EPOLLIN);
-    fc->request = NULL;
-    fc->reused = true;
-    if (!keep)
-        fcgi_conn_drop(fc);
     struct fcgi_request *next = pool_release(r->pool, r, keep, &close_it);
     if (close_it) { /* the pool keeps enough idle ones */
         fcgi_conn_drop(fc);
@@ -74,19 +92,95 @@ static void request_release(struct fcgi_request *r, bool keep)
     request_schedule(next);
 }
 
-void fcgi_request_fail(struct fcgi_request *r, int err, enum fcgi_retry retry)
+/* Tell r's caller, if it has one, that it failed. */
+static void request_report(struct fcgi_request *r, int err, enum fcgi_retry retry)
 {
     const struct fcgi_request_ops *ops = r->ops;
     void *arg = r->arg;
 
-    if (r->conn) {
-        pool_request_failed(r->pool, r, err);
-        request_release(r, false);
-    }
     timer_clear(&r->timer);
     free(r);
     if (ops)
         ops->error(arg, err, retry);
+}
+
+void fcgi_conn_fail(struct fcgi_conn *fc, int err, enum fcgi_retry retry,
+                    struct fcgi_request *fault)
+{
+    struct fcgi_request *over = NULL, **end = &over, *r;
+    unsigned at = 0;
+
+    while ((r = fcgi_ids_next(&fc->ids, &at))) {
+        r->retry = r == fault || r->any_input ? FCGI_RETRY_NO : retry;
+        r->phase = PHASE_OVER;
+        *end = r;
+        end = &r->over;
+    }
+    pool_request_failed(fc->pool, fault ? fault : over, err);
+    for (r = over; r; r = r->over)
+        request_leave(r, false);
+    for (r = over; r; r = r->over)
+        request_release(r, false);
+    while ((r = over)) {
+        over = r->over;
+        request_report(r, err, r->retry);
+    }
+}
+
+/* r is given up by its caller or by its times: the slot stays taken until the application is
+ * through.  Its caller hears nothing more. */
+static void request_abort_running(struct fcgi_request *r)
+{
+    struct fcgi_conn *fc = r->conn;
+    bool only = fc->ids.n_used == 1;
+    uint64_t abort_ms = (uint64_t)fc->pool->conf->abort_timeout_ms;
+
+    r->ops = NULL;
+    if (only && (!fcgi_conn_is(fc, FC_ACTIVE) || fc->send_broken)) {
+        request_release(r, request_leave(r, false));
+        free(r);
+        return;
+    }
+    r->aborted = true;
+    r->moved_ms = loop_now_ms(r->loop); /* abort_timeout runs from here */
+    timer_clear(&r->timer);
+    timer_set(r->loop, &fc->timer, only ? abort_ms : fc->pool->tick_ms);
+    if (r->paused)
+        fc->paused = false;
+    r->paused = false;
+    fcgi_request_hush(r, false);
+    fcgi_put_abort(r);
+}
+
+void fcgi_request_fail(struct fcgi_request *r, int err, enum fcgi_retry retry)
+{
+    if (r->phase == PHASE_RUNNING && r->conn->ids.n_used == 1) {
+        fcgi_conn_fail(r->conn, err, retry, retry == FCGI_RETRY_NO ? r : NULL);
+        return;
+    }
+    if (r->phase == PHASE_RUNNING) { /* the others' connection stays */
+        const struct fcgi_request_ops *ops = r->ops;
+        void *arg = r->arg;
+        pool_request_failed(r->pool, r, err);
+        request_abort_running(r);
+        if (ops)
+            ops->error(arg, err, r->any_input ? FCGI_RETRY_NO : retry);
+        return;
+    }
+    if (r->conn)
+        request_release(r, request_leave(r, true));
+    request_report(r, err, retry);
+}
+
+void fcgi_request_give_up(struct fcgi_request *r)
+{
+    struct fcgi_conn *fc = r->conn;
+
+    /* It may be at work for ever: the connection is closed when the others are through. */
+    fc->ending = true;
+    pool_conn_share(fc, false);
+    request_release(r, request_leave(r, false));
+    free(r);
 }
 
 static void request_granted(struct fcgi_request *r)
@@ -94,10 +188,7 @@ static void request_granted(struct fcgi_request *r)
     struct fcgi_conn *fc = r->conn;
 
     if (r->refused) {
-        if (r->ops)
-            fcgi_request_fail(r, r->refused, FCGI_RETRY_NO);
-        else
-            free(r);
+        request_report(r, r->refused, FCGI_RETRY_NO);
         return;
     }
     if (fc->stolen_from) { /* still in the loop that kept it */
@@ -107,7 +198,7 @@ static void request_granted(struct fcgi_request *r)
         fcgi_conn_watch(fc, EPOLLIN);
     }
     if (!r->ops) { /* aborted while the grant was on its way: pass it on */
-        request_release(r, fc->src.fd >= 0);
+        request_release(r, request_leave(r, true));
         free(r);
         return;
     }
@@ -136,14 +227,13 @@ static void request_timer(struct loop *l, struct timer *t)
     const struct fcgi_request_ops *ops = r->ops;
     void *arg = r->arg;
     if (ops) {
-        fcgi_request_abort(r);
+        request_abort_running(r);
         ops->error(arg, GW_EBACKEND_TIME, FCGI_RETRY_NO);
     }
 }
 
-struct fcgi_request *fcgi_request_new(struct pool *pool, struct loop *loop, unsigned worker,
-                                      struct fcgi_asker *asker,
-                                      const struct fcgi_request_ops *ops, void *arg)
+static struct fcgi_request *request_make(struct pool *pool, struct loop *loop, unsigned worker,
+                                         const struct fcgi_request_ops *ops, void *arg)
 {
     struct fcgi_request *r = calloc(1, sizeof(*r));
 
@@ -154,15 +244,27 @@ struct fcgi_request *fcgi_request_new(struct pool *pool, struct loop *loop, unsi
     r->worker = worker;
     r->ops = ops;
     r->arg = arg;
+    r->task.fn = granted_task;
+    r->timer.fn = request_timer;
+    r->asked_ms = loop_now_ms(loop);
+    return r;
+}
+
+struct fcgi_request *fcgi_request_new(struct pool *pool, struct loop *loop, unsigned worker,
+                                      struct fcgi_asker *asker,
+                                      const struct fcgi_request_ops *ops, void *arg)
+{
+    struct fcgi_request *r = request_make(pool, loop, worker, ops, arg);
+
+    if (!r)
+        return NULL;
     r->asker = asker;
     if (asker) {
         r->tenant = asker->tenant;
         r->client = asker->client;
         r->balance_key = asker->balance_key;
+        r->alone = asker->alone;
     }
-    r->task.fn = granted_task;
-    r->timer.fn = request_timer;
-    r->asked_ms = loop_now_ms(loop);
     if (pool_ask(pool, r) != 0)
         loop_defer(loop, &r->task);
     else
@@ -175,215 +277,168 @@ uint64_t fcgi_request_waited_ms(const struct fcgi_request *r)
     return r->granted_ms ? r->granted_ms - r->asked_ms : 0;
 }
 
-/* ---- what is sent ---- */
-
-static int put_head(struct fcgi_conn *fc, uint16_t role, const struct buf *params, bool body)
-{
-    uint8_t record[16];
-
-    fcgi_begin_request(record, REQUEST_ID, role, fc->pool->keepalive > 0);
-    if (buf_append(&fc->out, record, 16) < 0 ||
-        fcgi_params_records(&fc->out, REQUEST_ID, buf_at(params), buf_len(params)) < 0)
-        return GW_ENO_MEMORY;
-    if (body)
-        return 0;
-    fcgi_record_header(record, FCGI_STDIN, REQUEST_ID, 0, 0);
-    return buf_append(&fc->out, record, FCGI_RECORD_HEADER);
-}
+/* ---- the beginning ---- */
 
 void fcgi_request_begin(struct fcgi_request *r, uint16_t role, const struct buf *params,
                         bool idempotent, bool body)
 {
     struct fcgi_conn *fc = r->conn;
 
+    if (fc->ids.n_used == 0)
+        fcgi_conn_prepare(fc);
     r->phase = PHASE_RUNNING;
-    r->stdin_open = body;
+    r->id = fcgi_ids_take(&fc->ids, r);
+    if (!r->id) { /* it was to share a connection whose server no longer offers that */
+        r->phase = PHASE_READY;
+        fcgi_request_fail(r, GW_EBACKEND_MPX, FCGI_RETRY_UNSENT);
+        return;
+    }
+    r->moved_ms = loop_now_ms(r->loop);
+    r->stdin_open = r->has_body = body;
     r->data_open = role == FCGI_FILTER;
-    fc->reader = (struct fcgi_reader){0};
-    buf_clear(&fc->end_body);
-    buf_clear(&fc->out);
-    fc->any_input = false;
-    fc->any_stdout = false;
-    fc->send_broken = false;
-    if (put_head(fc, role, params, body) < 0) {
+    fc->n_speaking += fcgi_request_speaks(r);
+    if (fc->ids.n && fcgi_request_speaks(r)) {
+        r->has_body = true;
+        pool_request_close(r, true);
+    }
+    if (fcgi_put_head(r, role, params, body, idempotent) < 0) {
         fcgi_request_fail(r, GW_ENO_MEMORY, FCGI_RETRY_NO);
         return;
     }
     fcgi_conn_start(fc, idempotent);
 }
 
-static size_t put_stream(struct fcgi_request *r, uint8_t type, struct chain *from)
-{
-    struct fcgi_conn *fc = r->conn;
-    size_t taken = 0;
+/* ---- pauses ---- */
 
-    /* If no connection can be had the caller still has all of it, for another server. */
-    if (atomic_load_explicit(&fc->state, memory_order_relaxed) != FC_ACTIVE) {
-        r->stdin_blocked = from->n > 0;
-        return 0;
-    }
-    while (from->n && buf_len(&fc->out) < STDIN_MARK) {
-        struct slice s = chain_front(from);
-        uint8_t header[FCGI_RECORD_HEADER];
-        if (s.n > STDIN_RECORD)
-            s.n = STDIN_RECORD;
-        fcgi_record_header(header, type, REQUEST_ID, (uint16_t)s.n, 0);
-        if (!fc->send_broken) { /* else nobody reads it any more: dropped */
-            if (!buf_reserve(&fc->out, sizeof(header) + s.n))
-                break;
-            buf_append(&fc->out, header, sizeof(header));
-            buf_append(&fc->out, s.p, s.n);
-        }
-        chain_drop(from, s.n);
-        taken += s.n;
-    }
-    r->stdin_total += taken;
-    if (from->n)
-        r->stdin_blocked = true;
-    if (taken || from->n)
-        fcgi_conn_flush(fc);
-    return taken;
-}
-
-/* The empty record that ends a stream. */
-static void put_end(struct fcgi_request *r, uint8_t type)
-{
-    struct fcgi_conn *fc = r->conn;
-    uint8_t header[FCGI_RECORD_HEADER];
-
-    fcgi_record_header(header, type, REQUEST_ID, 0, 0);
-    if (fc->send_broken || buf_append(&fc->out, header, sizeof(header)) < 0)
-        return;
-    if (fcgi_request_speaks(r)) /* a filter's DATA follows, and goes along */
-        return;
-    if (atomic_load_explicit(&fc->state, memory_order_relaxed) == FC_ACTIVE)
-        fcgi_conn_said_all(fc);
-}
-
-size_t fcgi_request_stdin(struct fcgi_request *r, struct chain *from)
-{
-    return put_stream(r, FCGI_STDIN, from);
-}
-
-void fcgi_request_stdin_end(struct fcgi_request *r)
-{
-    if (!r->stdin_open)
-        return;
-    r->stdin_open = false;
-    put_end(r, FCGI_STDIN);
-}
-
-size_t fcgi_request_data(struct fcgi_request *r, struct chain *from)
-{
-    assert(!r->stdin_open); /* FastCGI 6.4: first STDIN to its end */
-    return put_stream(r, FCGI_DATA, from);
-}
-
-void fcgi_request_data_end(struct fcgi_request *r)
-{
-    if (!r->data_open)
-        return;
-    r->data_open = false;
-    put_end(r, FCGI_DATA);
-}
-
-static void conn_set_reading(struct fcgi_request *r, bool on)
+bool fcgi_request_pause(struct fcgi_request *r)
 {
     struct fcgi_conn *fc = r->conn;
 
-    if (r->paused == !on)
-        return;
-    r->paused = !on;
-    if (r->phase != PHASE_RUNNING ||
-        atomic_load_explicit(&fc->state, memory_order_relaxed) != FC_ACTIVE)
-        return;
+    if (r->paused)
+        return true;
+    /* Others would wait for its client. */
+    if (r->phase == PHASE_RUNNING && fc->ids.n && !pool_request_try_close(r))
+        return false;
+    r->paused = true;
+    if (r->phase != PHASE_RUNNING)
+        return true;
+    fc->paused = true;
     fc->moved_ms = loop_now_ms(r->loop);
-    fcgi_conn_rewatch(fc);
-}
-
-void fcgi_request_pause(struct fcgi_request *r)
-{
-    conn_set_reading(r, false);
+    if (fcgi_conn_is(fc, FC_ACTIVE))
+        fcgi_conn_rewatch(fc);
+    return true;
 }
 
 void fcgi_request_resume(struct fcgi_request *r)
 {
-    conn_set_reading(r, true);
+    struct fcgi_conn *fc = r->conn;
+
+    if (!r->paused)
+        return;
+    r->paused = false;
+    if (r->phase != PHASE_RUNNING)
+        return;
+    fc->paused = false;
+    fc->moved_ms = r->moved_ms = loop_now_ms(r->loop);
+    if (fc->ids.n && !r->alone && !r->has_body)
+        pool_request_close(r, false);
+    if (fcgi_conn_is(fc, FC_ACTIVE))
+        fcgi_conn_rewatch(fc);
 }
 
 /* ---- the end ---- */
 
-void fcgi_request_ended(struct fcgi_request *r, bool more)
+/* END_REQUEST refused it.  A server that does not take it beside others did nothing of it. */
+static void request_refused(struct fcgi_request *r, uint8_t status)
 {
     static const int errors[] = {[FCGI_CANT_MPX_CONN] = GW_EBACKEND_MPX,
                                  [FCGI_OVERLOADED] = GW_EBACKEND_OVERLOADED,
                                  [FCGI_UNKNOWN_ROLE] = GW_EBACKEND_ROLE};
+    struct fcgi_conn *fc = r->conn;
+    enum fcgi_retry retry = FCGI_RETRY_NO;
+
+    if (status == FCGI_OVERLOADED && !r->any_stdout)
+        retry = FCGI_RETRY_IDEMPOTENT;
+    if (status == FCGI_CANT_MPX_CONN && fc->ids.n) {
+        pool_server_cannot_share(fc->server);
+        retry = r->any_stdout || r->stdin_total ? FCGI_RETRY_NO : FCGI_RETRY_UNSENT;
+    }
+    pool_request_failed(r->pool, r, errors[status]);
+    request_release(r, request_leave(r, false));
+    request_report(r, errors[status], retry);
+}
+
+/* May the connection be used again behind r, which is the last on it? */
+static bool request_leaves_it_fit(const struct fcgi_request *r, bool more)
+{
+    const struct fcgi_conn *fc = r->conn;
+
+    return fc->pool->keepalive > 0 && !more && !fc->send_broken && !fcgi_request_speaks(r) &&
+           !r->aborted && buf_len(&fc->out) == 0 &&
+           (fc->ids.n || r->stdin_total <= STDIN_REUSE);
+}
+
+void fcgi_request_ended(struct fcgi_request *r, bool more)
+{
     struct fcgi_conn *fc = r->conn;
     uint32_t app_status = 0;
     uint8_t status = 0;
     const struct fcgi_request_ops *ops = r->ops;
     void *arg = r->arg;
 
-    if (!fcgi_end_request_decode(buf_at(&fc->end_body), buf_len(&fc->end_body), &app_status,
-                                 &status) ||
+    if (!fcgi_end_request_decode(r->end_body, r->n_end_body, &app_status, &status) ||
         status > FCGI_UNKNOWN_ROLE) {
-        fcgi_request_fail(r, GW_EFCGI_PROTO, FCGI_RETRY_NO);
+        fcgi_conn_fail(fc, GW_EFCGI_PROTO, FCGI_RETRY_IDEMPOTENT, r);
         return;
     }
     if (status != FCGI_REQUEST_COMPLETE) {
-        bool again = status == FCGI_OVERLOADED && !fc->any_stdout;
-        fcgi_request_fail(r, errors[status], again ? FCGI_RETRY_IDEMPOTENT : FCGI_RETRY_NO);
+        request_refused(r, status);
         return;
     }
-    bool keep = fc->pool->keepalive > 0 && !more && !fc->send_broken &&
-                !fcgi_request_speaks(r) && !r->aborted && buf_len(&fc->out) == 0 &&
-                r->stdin_total <= STDIN_REUSE;
     r->answered = true;
-    request_release(r, keep);
+    bool fit = request_leaves_it_fit(r, more);
+    if (fc->ids.n_used > 1 && fcgi_request_speaks(r)) {
+        r->unfinished = true;
+        fcgi_request_hush(r, true); /* net/http/fcgi reads on until then */
+    }
+    request_release(r, request_leave(r, fit));
     free(r);
     if (ops)
         ops->end(arg, app_status);
 }
 
-/* ---- giving up ---- */
-
-static void request_abort_running(struct fcgi_request *r)
+void fcgi_request_values(struct fcgi_request *r)
 {
-    struct fcgi_conn *fc = r->conn;
-    uint8_t record[FCGI_RECORD_HEADER];
+    const struct fcgi_request_ops *ops = r->ops;
+    void *arg = r->arg;
 
-    if (atomic_load_explicit(&fc->state, memory_order_relaxed) != FC_ACTIVE ||
-        fc->send_broken) {
-        request_release(r, false);
-        free(r);
-        return;
-    }
-    r->aborted = true;
-    r->ops = NULL;
-    fc->since_ms = loop_now_ms(r->loop); /* abort_timeout runs from here */
-    timer_clear(&r->timer);
-    timer_set(r->loop, &fc->timer, (uint64_t)fc->pool->conf->abort_timeout_ms);
-    r->paused = false;
-    fcgi_record_header(record, FCGI_ABORT_REQUEST, REQUEST_ID, 0, 0);
-    if (buf_append(&fc->out, record, sizeof(record)) == 0)
-        fcgi_conn_flush(fc);
+    r->answered = true;
+    request_release(r, request_leave(r, false));
+    free(r);
+    if (ops)
+        ops->end(arg, 0);
 }
+
+/* ---- giving up ---- */
 
 void fcgi_request_abort(struct fcgi_request *r)
 {
-    r->ops = NULL;
     switch (r->phase) {
     case PHASE_RUNNING:
         request_abort_running(r);
         return;
     case PHASE_READY:
-        request_release(r, r->conn->src.fd >= 0);
+        request_release(r, request_leave(r, true));
         free(r);
         return;
     case PHASE_ASKING:
+        r->ops = NULL;
         timer_clear(&r->timer);
         if (pool_leave(r->pool, r, POOL_CLIENT_GONE))
             free(r);
         return; /* else the grant on its way finds it gone */
+    case PHASE_OVER:
+        r->ops = NULL;
+        return;
     }
 }

@@ -39,6 +39,7 @@ struct fcgi_asker {
     uint64_t balance_key;           /* balance = hash: equal keys go to the same server */
     uint32_t tried[FCGI_TRIES_MAX]; /* servers it was sent to: others are taken first */
     unsigned n_tried;
+    bool alone; /* the request shares no connection: it may be paused at any time */
 };
 
 struct fcgi_request_ops {
@@ -73,8 +74,9 @@ void fcgi_request_stdin_end(struct fcgi_request *r);
 size_t fcgi_request_data(struct fcgi_request *r, struct chain *from);
 void fcgi_request_data_end(struct fcgi_request *r);
 
-/* Stop and go on reading the application's output. */
-void fcgi_request_pause(struct fcgi_request *r);
+/* Stop and go on reading the application's output.  false: others share the connection (multiplex
+ * = auto), so it goes on; who cannot keep what comes aborts. */
+bool fcgi_request_pause(struct fcgi_request *r);
 void fcgi_request_resume(struct fcgi_request *r);
 
 void fcgi_request_abort(struct fcgi_request *r);

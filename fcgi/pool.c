@@ -109,9 +109,12 @@ void pool_free(struct pool *p)
         struct fcgi_conn *fc = p->all_conns[i];
         fcgi_conn_close_fd(fc);
         buf_fini(&fc->out);
-        buf_fini(&fc->end_body);
-        if (fc->request)
-            free(fc->request);
+        fcgi_values_fini(&fc->values);
+        fcgi_ids_fini(&fc->ids);
+        for (struct fcgi_request *r; (r = fc->granted);) {
+            fc->granted = r->next;
+            free(r);
+        }
         free(fc);
     }
     for (unsigned i = 0; i < p->n_servers; i++)
@@ -141,17 +144,26 @@ static struct fcgi_conn *pick_locked(struct pool *p, const struct fcgi_request *
 {
     struct fcgi_server *sv = balance_choose_locked(p, r);
 
-    return sv ? conn_take_locked(p, sv, r->worker, r->loop) : NULL;
+    return sv ? conn_take_locked(p, sv, r) : NULL;
 }
 
 static void grant_locked(struct pool *p, struct fcgi_request *r, struct fcgi_conn *fc)
     REQUIRES(p->mu)
 {
     r->conn = fc;
-    fc->request = r;
+    r->prev = NULL;
+    r->next = fc->granted;
+    if (r->next)
+        r->next->prev = r;
+    fc->granted = r;
+    fc->n_granted++;
+    fc->worker = r->worker;
+    r->closes = r->alone;
+    fc->n_closing += r->closes;
+    share_update_locked(fc);
     r->state = REQ_GRANTED;
-    /* Release: a worker that meets its idle connection granted by another looks at
-     * fc->request. */
+    /* Release: a worker that meets its idle connection granted by another looks at its
+     * requests. */
     atomic_store_explicit(&fc->state, FC_ACTIVE, memory_order_release);
     fc->server->n_in_flight++;
     if (r->asker && r->asker->n_tried < FCGI_TRIES_MAX)
@@ -166,9 +178,20 @@ static void grant_locked(struct pool *p, struct fcgi_request *r, struct fcgi_con
 
 static void ungrant_locked(struct pool *p, struct fcgi_request *r) REQUIRES(p->mu)
 {
-    health_released_locked(r->conn->server, r);
-    r->conn->server->n_in_flight--;
-    process_released_locked(p, r->conn->server);
+    struct fcgi_conn *fc = r->conn;
+
+    health_released_locked(fc->server, r);
+    if (r->next)
+        r->next->prev = r->prev;
+    if (r->prev)
+        r->prev->next = r->next;
+    else
+        fc->granted = r->next;
+    r->next = r->prev = NULL;
+    fc->n_granted--;
+    fc->n_closing -= r->closes;
+    fc->server->n_in_flight--;
+    process_released_locked(p, fc->server);
     p->n_in_flight--;
     p->waiters[r->worker].n_in_flight--;
 }
@@ -269,9 +292,12 @@ struct fcgi_request *pool_release(struct pool *p, struct fcgi_request *r, bool k
         sv->n_stuck--;
     r->stuck = false;
     r->conn = NULL;
-    if (keep)
+    if (!keep)
+        fc->shares = false;
+    share_update_locked(fc);
+    if (fc->n_granted == 0 && keep)
         idle_add_locked(p, fc, r->worker);
-    else
+    else if (fc->n_granted == 0)
         conn_free_locked(p, fc);
     struct fcgi_request *next = serve_next_locked(p, r->worker);
     *ret_close = keep && atomic_load_explicit(&fc->state, memory_order_relaxed) == FC_IDLE &&

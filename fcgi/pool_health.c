@@ -144,7 +144,7 @@ static enum verdict verdict_of(const struct fcgi_request *r, int err)
         return REFUSES;
     case GW_EBACKEND_CLOSED:
         /* A kept connection may be closed at any time. */
-        return r->conn->any_input || r->conn->reused ? NOT_ITS_FAULT : LETS_DOWN;
+        return r->any_input || r->conn->reused ? NOT_ITS_FAULT : LETS_DOWN;
     case GW_EBACKEND_FIRST_TIME:
     case GW_EBACKEND_SEND_TIME:
     case GW_EFCGI_PROTO:

@@ -30,6 +30,8 @@ static struct fcgi_conn *conn_struct_locked(struct pool *p) REQUIRES(p->mu)
     fc->src.fd = -1;
     fc->src.fn = fcgi_conn_event;
     fc->timer.fn = fcgi_conn_timer;
+    fc->flush.fn = fcgi_conn_flush_task;
+    fcgi_values_init(&fc->values);
     fc->pool = p;
     p->all_conns[p->n_all++] = fc;
     return fc;
@@ -40,6 +42,7 @@ void conn_free_locked(struct pool *p, struct fcgi_conn *fc)
     struct fcgi_server *sv = fc->server;
 
     sv->n_conns--;
+    fc->shares = false;
     fc->server = NULL;
     atomic_store_explicit(&fc->state, FC_FREE, memory_order_relaxed);
     atomic_store_explicit(&fc->owner, NULL, memory_order_relaxed);
@@ -82,7 +85,8 @@ void idle_add_locked(struct pool *p, struct fcgi_conn *fc, unsigned worker)
 static struct fcgi_conn *conn_fresh_locked(struct pool *p, struct fcgi_server *sv,
                                            struct loop *loop) REQUIRES(p->mu)
 {
-    struct fcgi_conn *fc = sv->n_conns < sv->max ? conn_struct_locked(p) : NULL;
+    unsigned most = sv->max_conns && sv->max_conns < sv->max ? sv->max_conns : sv->max;
+    struct fcgi_conn *fc = sv->n_conns < most ? conn_struct_locked(p) : NULL;
 
     if (!fc)
         return NULL;
@@ -109,17 +113,22 @@ static struct fcgi_conn *conn_steal_locked(struct pool *p, struct fcgi_server *s
     return NULL;
 }
 
-struct fcgi_conn *conn_take_locked(struct pool *p, struct fcgi_server *sv, unsigned worker,
-                                   struct loop *loop)
+struct fcgi_conn *conn_take_locked(struct pool *p, struct fcgi_server *sv,
+                                   const struct fcgi_request *r)
 {
-    struct fcgi_conn *fc = sv->idle[worker];
+    struct fcgi_conn *fc = share_take_locked(p, sv, r, false);
 
+    if (fc)
+        return fc;
+    fc = sv->idle[r->worker];
     if (fc)
         idle_remove_locked(p, fc);
     if (!fc)
-        fc = conn_fresh_locked(p, sv, loop);
+        fc = conn_fresh_locked(p, sv, r->loop);
     if (!fc)
-        fc = conn_steal_locked(p, sv, loop);
+        fc = conn_steal_locked(p, sv, r->loop);
+    if (!fc)
+        fc = share_take_locked(p, sv, r, true);
     return fc;
 }
 

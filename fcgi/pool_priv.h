@@ -6,10 +6,14 @@
  *     pool_balance.c  which server a request goes to
  *     pool_health.c   which servers are in rotation
  *     pool_idle.c     connections as things to be had: fresh, kept, taken over
+ *     pool_share.c    connections that several requests may be on
  *     pool_queue.c    who waits, and who is next
  *     pool_process.c  its servers as processes: by what pool_procs.c decides
- *     client.c        requests
- *     client_conn.c   bytes on connections
+ *     client.c        a request's life
+ *     client_send.c   what it says
+ *     client_conn.c   a connection: opened, written to, closed
+ *     client_input.c  what comes from it, and whose that is
+ *     client_times.c  times
  *
  * Field keys:  I set when made   m under pool->mu   o the owner loop, while it owns   a atomic
  */
@@ -22,45 +26,60 @@
 #include "../gateway/buf.h"
 #include "../gateway/timer.h"
 #include "client.h"
+#include "ids.h"
 #include "pool.h"
 #include "record.h"
+#include "values.h"
 
 enum {
-    REQUEST_ID = 1,         /* one request at a time on a connection */
     STDIN_MARK = 64 * 1024, /* STDIN waiting for the socket; over it the caller waits */
 };
 
 enum fcgi_conn_state {
     FC_FREE,       /* on the pool's list of unused structs; fd -1 */
     FC_CONNECTING, /* connect() under way, or to be tried again */
-    FC_ACTIVE,     /* a request is on it */
+    FC_ACTIVE,     /* requests are on it */
     FC_IDLE,       /* kept; on an idle list */
 };
 
-/* A connection to a server.  The struct is never freed before its pool: a worker may hold a
- * stale event for one that another worker took over. */
+/* A connection to a server.  As a rule it has one request at a time, whose id is 1; one that is
+ * shared (multiplex = auto, and the server offers it) has several.  The struct is never freed
+ * before its pool: a worker may hold a stale event for one that another worker took over. */
 struct fcgi_conn {
     struct loop_source src;
     struct pool *pool;            /* I */
     struct fcgi_server *server;   /* m  set at grant; o reads */
     _Atomic(struct loop *) owner; /* a  written under mu; an event on another loop is stale */
     atomic_int state; /* a  enum fcgi_conn_state; IDLE is left and entered under mu only */
-    struct loop *stolen_from;      /* m  set when taken over: still in that loop's epoll */
-    unsigned worker;               /* m  the owner's number, while IDLE */
-    struct fcgi_conn *next, *prev; /* m  idle list of its worker, or free list */
-    struct fcgi_request *request;  /* o */
-    struct fcgi_reader reader;     /* o */
-    struct buf end_body;           /* o  END_REQUEST content so far */
-    struct buf out;                /* o  records not yet sent; whole ones */
-    struct timer timer;            /* o */
-    uint32_t events;               /* o  what the loop watches */
-    uint64_t since_ms;             /* o  connecting since */
-    uint64_t moved_ms;             /* o  last byte in either direction */
-    bool watched;                  /* o  in the owner's epoll */
-    bool reused;                   /* o  had a request before */
-    bool any_input;                /* o  a byte came for this request */
-    bool any_stdout;               /* o  a byte of its response did */
-    bool send_broken;              /* o  it takes no more; what it answered is still read */
+    struct loop *stolen_from;         /* m  set when taken over: still in that loop's epoll */
+    unsigned worker;                  /* m  the owner's number */
+    struct fcgi_conn *next, *prev;    /* m  idle or shared list of its worker, or free list */
+    struct fcgi_request *granted;     /* m  requests that have it, begun or not, by next */
+    unsigned n_granted;               /* m */
+    unsigned n_closing;               /* m  of them that keep others away */
+    bool shares;                      /* m  takes others beside those it has */
+    bool listed;                      /* m  on server->shared */
+    struct fcgi_ids ids;              /* o  requests begun */
+    struct fcgi_reader reader;        /* o */
+    struct fcgi_values_reader values; /* o  GET_VALUES_RESULT so far */
+    struct buf out;                   /* o  records not yet sent; whole ones */
+    struct timer timer;               /* o */
+    struct loop_task flush;           /* o  out is sent at the end of the turn */
+    uint32_t events;                  /* o  what the loop watches */
+    uint64_t since_ms;                /* o  connecting since */
+    uint64_t moved_ms;                /* o  last byte in either direction */
+    unsigned n_speaking;              /* o  requests that have more to say */
+    unsigned n_blocked;               /* o  of them wait for writable */
+    unsigned turn;                    /* o  whose turn it is: a place in ids */
+    atomic_uint tenure; /* a  another when the last request was over; relaxed: who asks knows
+                               its own */
+    bool watched;       /* o  in the owner's epoll */
+    bool reused;        /* o  had a request before */
+    bool heard;         /* o  a byte came since it was opened */
+    bool paused;        /* o  not read: its only request's caller wants no more for now */
+    bool asked;         /* o  GET_VALUES was sent and not answered */
+    bool send_broken;   /* o  it takes no more; what it answered is still read */
+    bool ending;        /* o  closed when the requests it has are over */
 };
 
 /* An address is always UP; the others are states of a process. */
@@ -108,8 +127,13 @@ struct fcgi_server {
     uint64_t due_at;       /* m  poke when n_requests is that */
     bool answers;          /* m  a byte came while it was STARTING */
     const struct script_usage *usage; /* I  cgi */
-    struct fcgi_server *next;         /* m  retired, or to be used again */
-    struct fcgi_conn *idle[];         /* m  [n_workers], last used first */
+    atomic_uint n_asked;              /* a  GET_VALUES without an answer; relaxed: a hint */
+    atomic_bool has_answered;         /* a  relaxed */
+    atomic_bool multiplexes;   /* a  FCGI_MPXS_CONNS=1; relaxed, looked at again under mu */
+    unsigned max_conns;        /* m  FCGI_MAX_CONNS of a server that multiplexes; 0: none */
+    struct fcgi_server *next;  /* m  retired, or to be used again */
+    struct fcgi_conn **shared; /* m  [n_workers], that take one more request */
+    struct fcgi_conn *idle[];  /* m  [n_workers], last used first; shared lies behind it */
 };
 
 enum request_state {
@@ -119,7 +143,12 @@ enum request_state {
 };
 
 /* How far the request's own loop is with it. */
-enum request_phase { PHASE_ASKING, PHASE_READY, PHASE_RUNNING };
+enum request_phase {
+    PHASE_ASKING,
+    PHASE_READY,
+    PHASE_RUNNING,
+    PHASE_OVER, /* its caller will hear of it in this turn */
+};
 
 struct fcgi_request {
     struct loop_msg msg;                  /*    the grant on its way; guarded by REQ_GRANTED */
@@ -133,23 +162,37 @@ struct fcgi_request {
     uint64_t tenant, client, balance_key; /* I  the asker's */
     enum request_state state;             /* m */
     enum request_phase phase;             /* o */
-    struct fcgi_request *next, *prev;     /* m  queue */
+    struct fcgi_request *next, *prev;     /* m  queue, then conn->granted */
     uint64_t seq;                         /* m  age in the queue */
     uint64_t asked_ms, granted_ms;        /* o */
     int refused;                          /* m, then o  gw_err to report instead of a grant */
     bool probe;                           /* m  its server is out of rotation: is it back? */
     bool answered;                        /* o  END_REQUEST came */
     struct fcgi_conn *conn;               /* m set at grant, then o */
-    struct timer timer;   /* o  queue_timeout, then the whole request's timeout */
-    bool stdin_open;      /* o  STDIN's end was not sent */
-    bool data_open;       /* o  a filter's DATA's end was not sent */
-    bool stdin_blocked;   /* o  the caller waits for writable, with either */
-    bool paused;          /* o */
-    bool aborted;         /* o  ABORT_REQUEST was sent */
-    bool stuck;           /* m  counted in server->n_stuck */
-    bool starts;          /* m, then o  its server was STARTING: is it up? */
-    unsigned usage_n;     /* m, then o  of server->usage when it was granted */
-    uint64_t stdin_total; /* o  with DATA */
+    struct timer timer;        /* o  queue_timeout, then the whole request's timeout */
+    bool stdin_open;           /* o  STDIN's end was not sent */
+    bool data_open;            /* o  a filter's DATA's end was not sent */
+    bool stdin_blocked;        /* o  the caller waits for writable, with either */
+    bool had_turn;             /* o  put a record since others could */
+    bool paused;               /* o */
+    bool aborted;              /* o  ABORT_REQUEST was sent */
+    bool unfinished;           /* o  it ended before all of it was said */
+    bool alone;                /* I  shares no connection */
+    bool has_body;             /* o */
+    bool closes;               /* m  counted in conn->n_closing */
+    bool stuck;                /* m  counted in server->n_stuck */
+    bool starts;               /* m, then o  its server was STARTING: is it up? */
+    unsigned usage_n;          /* m, then o  of server->usage when it was granted */
+    bool asks_values;          /* o  it is but a GET_VALUES */
+    bool any_input;            /* o  a record for it came */
+    bool any_stdout;           /* o  a byte of its response did */
+    uint16_t id;               /* o  0: not begun */
+    uint64_t stdin_total;      /* o  with DATA */
+    uint64_t moved_ms;         /* o  last record for it, or of it */
+    uint8_t end_body[8];       /* o  content of END_REQUEST */
+    unsigned n_end_body;       /* o  so far, also what is over 8 */
+    enum fcgi_retry retry;     /* o  PHASE_OVER: what its caller is told */
+    struct fcgi_request *over; /* o  the next whose caller is told the same */
 };
 
 /* The requests of one worker that wait, oldest first. */
@@ -195,6 +238,24 @@ struct pool {
     bool poked;                              /* m  it is under way */
     unsigned n_up;                           /* m  processes that are UP */
 };
+
+static inline struct loop *fcgi_conn_loop(const struct fcgi_conn *fc)
+{
+    return atomic_load_explicit(&fc->owner, memory_order_relaxed);
+}
+
+static inline bool fcgi_conn_is(const struct fcgi_conn *fc, enum fcgi_conn_state state)
+{
+    return atomic_load_explicit(&fc->state, memory_order_relaxed) == (int)state;
+}
+
+/* Callers may end their requests when they are called.  Who goes on with a connection after a
+ * call compares this with what it was before: if it is another, the connection is its pool's,
+ * or another worker's. */
+static inline unsigned fcgi_conn_tenure(const struct fcgi_conn *fc)
+{
+    return atomic_load_explicit(&fc->tenure, memory_order_relaxed);
+}
 
 /* Is there something of the request that the server still has to be told? */
 static inline bool fcgi_request_speaks(const struct fcgi_request *r)
@@ -314,9 +375,9 @@ void pool_wake_fn(struct loop *l, struct timer *t);
 
 /* ---- pool_idle.c ---- */
 
-/* A connection to sv for a request of worker, or NULL: memory is out. */
-struct fcgi_conn *conn_take_locked(struct pool *p, struct fcgi_server *sv, unsigned worker,
-                                   struct loop *loop) REQUIRES(p->mu);
+/* A connection to sv for r, or NULL: memory is out, or the server takes no more. */
+struct fcgi_conn *conn_take_locked(struct pool *p, struct fcgi_server *sv,
+                                   const struct fcgi_request *r) REQUIRES(p->mu);
 void conn_free_locked(struct pool *p, struct fcgi_conn *fc) REQUIRES(p->mu);
 void idle_add_locked(struct pool *p, struct fcgi_conn *fc, unsigned worker) REQUIRES(p->mu);
 void idle_remove_locked(struct pool *p, struct fcgi_conn *fc) REQUIRES(p->mu);
@@ -331,40 +392,120 @@ struct fcgi_request *queue_next_locked(struct pool *p, unsigned worker) REQUIRES
 struct fcgi_request *queue_refuse_all_locked(struct pool *p, int err) REQUIRES(p->mu);
 void queue_post_refused(struct fcgi_request *list);
 
-/* ---- client.c for the others ---- */
+/* ---- pool_share.c ---- */
+
+/* What of fc has changed may make it one that takes another request, or no longer. */
+void share_update_locked(struct fcgi_conn *fc);
+
+/* A connection to sv, of r's worker, that takes r beside those it has.  crowded: also one that
+ * carries a request body, behind which r may have to wait. */
+struct fcgi_conn *share_take_locked(struct pool *p, struct fcgi_server *sv,
+                                    const struct fcgi_request *r, bool crowded) REQUIRES(p->mu);
+
+/* The owner's thread: fc may be shared from now on, or no longer. */
+void pool_conn_share(struct fcgi_conn *fc, bool shares);
+
+/* r keeps other requests off its connection from now on, or no longer. */
+void pool_request_close(struct fcgi_request *r, bool closes);
+
+/* The same, if r is the only one; false: others have the connection too. */
+bool pool_request_try_close(struct fcgi_request *r);
+
+/* What a server answered (NULL: that it knows no GET_VALUES), or that it has gone away and may
+ * be another when it comes back. */
+void pool_server_says(struct fcgi_server *sv, const struct fcgi_values *values);
+void pool_server_forget_values(struct fcgi_server *sv);
+
+/* It took a second request on a connection for an error. */
+void pool_server_cannot_share(struct fcgi_server *sv);
+
+/* ---- client.c for the others; the owner's thread ---- */
 
 void fcgi_request_granted_msg(struct loop *l, struct loop_msg *msg);
 
-/* r is over: its slot goes back, it is freed, and its owner, if it has one, hears of it. */
+/* r failed, and it alone: its connection, too, unless others are on it. */
 void fcgi_request_fail(struct fcgi_request *r, int err, enum fcgi_retry retry);
 
-/* END_REQUEST is whole, in conn->end_body; r is over.  more: bytes follow it. */
+/* The connection is over, and every request on it.  Each may be sent again as retry says, but
+ * not one that had an answer already, and not the one whose fault it was (NULL: nobody's). */
+void fcgi_conn_fail(struct fcgi_conn *fc, int err, enum fcgi_retry retry,
+                    struct fcgi_request *fault);
+
+/* END_REQUEST is whole, in r->end_body; r is over.  more: bytes follow it. */
 void fcgi_request_ended(struct fcgi_request *r, bool more);
+
+/* What a GET_VALUES check waited for came. */
+void fcgi_request_values(struct fcgi_request *r);
+
+/* An aborted request whose END_REQUEST does not come gives its slot back. */
+void fcgi_request_give_up(struct fcgi_request *r);
 
 /* A connection struct whose descriptor is closed goes back to its pool. */
 void fcgi_conn_give_back(struct fcgi_conn *fc, unsigned worker);
 
-/* ---- client_conn.c for the others; the owner's thread ---- */
+/* ---- client_send.c ---- */
+
+/* The head of r, and what goes before it, into its connection's out.  GW_ENO_MEMORY: nothing
+ * was put there. */
+int fcgi_put_head(struct fcgi_request *r, uint16_t role, const struct buf *params, bool body,
+                  bool idempotent);
+void fcgi_put_abort(struct fcgi_request *r);
+
+/* r says nothing more: its streams are counted out.  tell: the server hears of their ends. */
+void fcgi_request_hush(struct fcgi_request *r, bool tell);
+
+/* Of those that wait to say more, each has a turn while there is room.  false: the connection
+ * is no longer ours. */
+bool fcgi_conn_give_turns(struct fcgi_conn *fc);
+
+/* ---- client_conn.c ---- */
 
 void fcgi_conn_event(struct loop *l, struct loop_source *src, uint32_t events);
-void fcgi_conn_timer(struct loop *l, struct timer *t);
+void fcgi_conn_flush_task(struct loop *l, struct loop_task *task);
 void fcgi_conn_close_fd(struct fcgi_conn *fc); /* not from its epoll: the kernel does that */
 
-/* What its request waits for now: output to read, room to write. */
+/* What its requests wait for now: output to read, room to write. */
 void fcgi_conn_rewatch(struct fcgi_conn *fc);
 void fcgi_conn_watch(struct fcgi_conn *fc, uint32_t events);
 void fcgi_conn_drop(
     struct fcgi_conn *fc); /* close it; the struct is for fcgi_conn_give_back or pool_release */
 
-/* out holds the head of fc->request: send it, connecting first where that must be.
- * idempotent: a kept connection need not be looked at before.  The request may be over
- * afterwards. */
+/* A request that has an id is first on it: the connection is made ready for it. */
+void fcgi_conn_prepare(struct fcgi_conn *fc);
+
+/* out holds the head of r: send it, connecting first where that must be.  idempotent: a kept
+ * connection need not be looked at before.  The request may be over afterwards. */
 void fcgi_conn_start(struct fcgi_conn *fc, bool idempotent);
 
-/* The end of STDIN and DATA is in out: send it; what the server owes now is an answer. */
+/* Connect (again, after the backlog was full); or it cannot be had. */
+void fcgi_conn_try(struct fcgi_conn *fc);
+void fcgi_conn_unopened(struct fcgi_conn *fc, int err);
+
+/* All of a request is in out: send it; what the server owes now is an answer. */
 void fcgi_conn_said_all(struct fcgi_conn *fc);
 
-/* Send what is in out. */
+/* Send what is in out: now, or, with several requests on it, together at the end of the turn. */
 void fcgi_conn_flush(struct fcgi_conn *fc);
+void fcgi_conn_push(struct fcgi_conn *fc);
+
+/* Several requests may be on it, if its server offers that. */
+void fcgi_conn_widen(struct fcgi_conn *fc);
+
+/* ---- client_input.c ---- */
+
+void fcgi_conn_read(struct loop *l, struct fcgi_conn *fc);
+
+/* ---- client_times.c ---- */
+
+enum {
+    STUCK_MS =
+        50, /* a fresh connection without a byte for so long may wait for a pinned thread */
+};
+
+void fcgi_conn_timer(struct loop *l, struct timer *t);
+
+/* Fresh, all of the request said, no byte back: a thread that an idle connection pins may be
+ * what it waits for. */
+bool fcgi_conn_may_be_stuck(const struct fcgi_conn *fc);
 
 #endif

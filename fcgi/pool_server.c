@@ -16,10 +16,13 @@ static struct fcgi_server *server_struct_locked(struct pool *p) REQUIRES(p->mu)
 
     if (sv) {
         p->free_servers = sv->next;
-        memset(sv, 0, sizeof(*sv)); /* its idle lists are empty */
-        return sv;
+        memset(sv, 0, sizeof(*sv)); /* its lists are empty */
+    } else {
+        sv = calloc(1, sizeof(*sv) + 2 * p->n_workers * sizeof(struct fcgi_conn *));
     }
-    return calloc(1, sizeof(*sv) + p->n_workers * sizeof(struct fcgi_conn *));
+    if (sv)
+        sv->shared = sv->idle + p->n_workers;
+    return sv;
 }
 
 static bool servers_grow_locked(struct pool *p) REQUIRES(p->mu)

@@ -255,6 +255,7 @@ static void forward_ask(struct forward *f)
     struct stream *s = f->s;
 
     f->tries++;
+    f->asker.alone = !forward_spools(f);
     f->req =
         fcgi_request_new(f->pool, s->loop, worker_of(s)->index, &f->asker, &forward_ops, f);
     if (!f->req)

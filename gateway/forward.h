@@ -44,6 +44,7 @@ struct forward {
     bool spooling;           /* the client is slow: output goes to out_spool */
     bool overlong;           /* more than Content-Length came: said once */
     struct spool *out_spool; /* NULL until the client was slow */
+    size_t n_unpaused;       /* bytes the spool should not have got: its source cannot wait */
     struct timer slow;       /* while paused for the client */
     struct buf stderr_line;
     uint64_t granted_ms;
@@ -71,6 +72,8 @@ int forward_parser_begin(struct forward *f);
 /* The application said all it had to say: the stream is finished when what is spooled went
  * out. */
 void forward_complete(struct forward *f);
+/* May what the client does not take wait in a spool? */
+bool forward_spools(const struct forward *f);
 /* Log the line that has no end yet. */
 void forward_stderr_flush(struct forward *f);
 

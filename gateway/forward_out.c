@@ -16,8 +16,10 @@
 
 enum {
     SLOW_MS = 50,
-    HEAD_MAX = 64 * 1024, /* of a response's head */
-    STDERR_LINE = 2048,   /* longer lines are logged in pieces */
+    SHARED_SLACK = 4 * 1024 * 1024, /* what may come while the spool cannot take it, from an
+                                       application that cannot be paused */
+    HEAD_MAX = 64 * 1024,           /* of a response's head */
+    STDERR_LINE = 2048,             /* longer lines are logged in pieces */
     OUT_STEP = 64 * 1024,
 };
 
@@ -30,12 +32,12 @@ int forward_parser_begin(struct forward *f)
 
 /* ---- the body ---- */
 
-static void out_pause(struct forward *f)
+/* false: the application's connection is shared, and read on. */
+static bool out_pause(struct forward *f)
 {
-    if (f->paused || !f->req)
-        return;
-    f->paused = true;
-    fcgi_request_pause(f->req);
+    if (!f->paused && f->req)
+        f->paused = fcgi_request_pause(f->req);
+    return f->paused || !f->req;
 }
 
 static void out_resume(struct forward *f)
@@ -104,14 +106,21 @@ static void out_spool_fn(void *arg)
         out_resume(f);
 }
 
-void forward_slow_fn(struct loop *l, struct timer *t)
+static void out_spool_begin(struct forward *f)
 {
-    struct forward *f = (struct forward *)(void *)((char *)t - offsetof(struct forward, slow));
     struct worker *w = worker_of(f->s);
 
     if (!f->out_spool)
-        f->out_spool = spool_new(w->spool, w->writers, l, true, out_spool_fn, f);
+        f->out_spool = spool_new(w->spool, w->writers, f->s->loop, true, out_spool_fn, f);
     f->spooling = f->out_spool != NULL;
+}
+
+void forward_slow_fn(struct loop *l, struct timer *t)
+{
+    struct forward *f = (struct forward *)(void *)((char *)t - offsetof(struct forward, slow));
+
+    (void)l;
+    out_spool_begin(f);
     if (f->spooling)
         out_resume(f);
 }
@@ -128,12 +137,43 @@ void forward_writable(struct stream *s)
     out_resume(f);
 }
 
-static bool spools(const struct forward *f)
+bool forward_spools(const struct forward *f)
 {
     const struct stream *s = f->s;
     int mode = s->route->response_body;
 
     return !f->streams && (mode >= 0 ? mode : (int)s->site->response_body) == CONF_BODY_SPOOL;
+}
+
+/* The stream takes no more for now.  An application that cannot be paused is spooled at once. */
+static void out_full(struct forward *f)
+{
+    bool spooled = forward_spools(f);
+
+    if (out_pause(f)) {
+        if (spooled)
+            timer_set(f->s->loop, &f->slow, SLOW_MS);
+        return;
+    }
+    if (spooled)
+        out_spool_begin(f);
+    if (!f->spooling)
+        forward_fail(f, GW_ESHARED_SLOW);
+}
+
+static void out_to_spool(struct forward *f, const uint8_t *p, size_t n)
+{
+    if (spool_append(f->out_spool, p, n) < 0) {
+        forward_fail(f, spool_err(f->out_spool));
+        return;
+    }
+    if (!spool_congested(f->out_spool)) {
+        f->n_unpaused = 0;
+        return;
+    }
+    f->n_unpaused = out_pause(f) ? 0 : f->n_unpaused + n;
+    if (f->n_unpaused > SHARED_SLACK)
+        forward_fail(f, GW_ESHARED_SLOW);
 }
 
 static void out_body(struct forward *f, const uint8_t *p, size_t n)
@@ -146,18 +186,12 @@ static void out_body(struct forward *f, const uint8_t *p, size_t n)
                  "pool=%s sent more than its Content-Length: cut", s->pool_name);
     }
     if (f->spooling || (f->out_spool && spool_len(f->out_spool))) {
-        if (spool_append(f->out_spool, p, n) < 0)
-            forward_fail(f, spool_err(f->out_spool));
-        else if (spool_congested(f->out_spool))
-            out_pause(f);
+        out_to_spool(f, p, n);
         return;
     }
     ssize_t buffered = stream_send_body(s, p, n);
-    if (buffered >= STREAM_OUT_HIGH && !f->paused) {
-        out_pause(f);
-        if (spools(f))
-            timer_set(s->loop, &f->slow, SLOW_MS);
-    }
+    if (buffered >= STREAM_OUT_HIGH && !f->paused)
+        out_full(f);
 }
 
 /* ---- the head ---- */

@@ -49,7 +49,8 @@ struct caller {
     bool waits;  /* do not begin when granted */
     bool post;   /* has a body */
     bool unsafe; /* not idempotent */
-    bool granted, ended, failed, retry;
+    bool granted, ended, failed;
+    enum fcgi_retry retry;
     bool aborts_on_stdout;
     unsigned n_writable, n_stdout, order; /* order: among all that were granted */
     uint32_t app_status;

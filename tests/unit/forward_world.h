@@ -17,6 +17,8 @@ struct fcgi_request {
     void *arg;
     uint16_t role;
     bool begun, body, paused, stdin_ended;
+    bool shared; /* cannot be paused */
+    bool alone;  /* asked to be */
     size_t room; /* STDIN it takes now */
     struct buf stdin_;
 };
@@ -35,10 +37,10 @@ struct fcgi_request *fcgi_request_new(struct pool *pool, struct loop *loop, unsi
     (void)pool;
     (void)loop;
     (void)worker;
-    (void)asker;
     assert_false(app_there);
     buf_fini(&app.stdin_);
-    app = (struct fcgi_request){.ops = ops, .arg = arg, .room = SIZE_MAX};
+    app =
+        (struct fcgi_request){.ops = ops, .arg = arg, .room = SIZE_MAX, .alone = asker->alone};
     app_there = true;
     n_asked++;
     return &app;
@@ -73,10 +75,13 @@ void fcgi_request_stdin_end(struct fcgi_request *r)
     r->stdin_ended = true;
 }
 
-void fcgi_request_pause(struct fcgi_request *r)
+bool fcgi_request_pause(struct fcgi_request *r)
 {
     assert_true(app_there && !r->paused);
+    if (app.shared)
+        return false;
     r->paused = true;
+    return true;
 }
 
 void fcgi_request_resume(struct fcgi_request *r)

@@ -142,6 +142,13 @@ static const struct error_row {
      "x:5: [pool p] needs only one of connect, spawn or cgi = on\n"},
     {false, "[pool p]\nspawn = /x\nlisten = self\nconnect = unix:/a\nprocesses = 0-2\n",
      "x:9: 2 processes cannot all bind unix:/a; {slot} in it stands for the number of each\n"},
+    {false, "[pool p]\nconnect = h:1\nkeepalive = 0\nmultiplex = auto\n",
+     "x:8: multiplex = auto with keepalive = 0, which closes a connection behind each "
+     "request\n"},
+    {false, "[pool p]\nconnect = h:1\nmultiplex_requests = 4\n",
+     "x:7: multiplex_requests without multiplex = auto\n"},
+    {false, "[pool p]\ncgi = on\nmultiplex = auto\n",
+     "x:7: \"multiplex\" has no meaning in a pool with cgi = on\n"},
     {false, "[pool p]\ncgi = on\nstop_signal = INT\nlisten = self\n",
      "x:7: \"stop_signal\" has no meaning in a pool with cgi = on\n"
      "x:8: \"listen\" has no meaning in a pool with cgi = on\n"},

@@ -161,6 +161,58 @@ static void test_backpressure(void **state)
     assert_null(f->out_spool);
 }
 
+/* Beside others on its connection the application cannot be paused: what the client does not take
+ * is spooled at once, or the request ends. */
+static void test_shared_slow(void **state)
+{
+    (void)state;
+    begin_pattern();
+    assert_false(app.alone);
+    app.shared = true;
+    for (int i = 0; i < 30; i++) {
+        app_says_pattern(40 * 1024);
+        world_job();
+    }
+    assert_false(app.paused || timer_armed(&f->slow));
+    assert_non_null(f->out_spool);
+    app_ends(0);
+    while (!world_complete(s)) {
+        world_take(s, 100 * 1024);
+        world_job();
+    }
+    expect_pattern();
+}
+
+static void test_shared_slow_stream(void **state)
+{
+    (void)state;
+    site.response_body = CONF_BODY_STREAM;
+    begin_pattern();
+    assert_true(app.alone);
+    app.shared = true; /* which it is not, by that; an event stream may be */
+    while (app_there)
+        app_says_pattern(32 * 1024);
+    assert_int_equal(n_aborted, 1);
+    assert_int_equal(s->err, GW_ESHARED_SLOW);
+    assert_null(f->out_spool);
+}
+
+/* Nobody writes the spool to disk: some megabytes may come, then it ends. */
+static void test_shared_slow_disk(void **state)
+{
+    size_t n = 0;
+
+    (void)state;
+    begin_pattern();
+    app.shared = true;
+    for (; app_there; n += 32 * 1024)
+        app_says_pattern(32 * 1024);
+    assert_true(n > 4 << 20 && n < 6 << 20);
+    assert_int_equal(s->err, GW_ESHARED_SLOW);
+    while (world_job())
+        ;
+}
+
 /* Behind for a moment: nothing is spooled. */
 static void test_hardly_slow(void **state)
 {
@@ -372,6 +424,9 @@ int main(void)
         T(test_backpressure),
         T(test_hardly_slow),
         T(test_slow),
+        T(test_shared_slow),
+        T(test_shared_slow_stream),
+        T(test_shared_slow_disk),
         T(test_slow_then_fast),
         T(test_slow_with_a_half_full_buffer),
         T(test_event_stream),

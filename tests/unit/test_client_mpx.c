@@ -1,0 +1,772 @@
+/* fcgi/client.h with multiplex = auto: several requests on one connection, over real sockets. */
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <setjmp.h>
+#include <cmocka.h>
+
+#include "fcgi_world.h"
+
+enum { PLACES = 4 }; /* multiplex_requests */
+
+static int setup(void **state)
+{
+    (void)state;
+    world_fcgi();
+    world.pool_conf.multiplex = true;
+    world.pool_conf.multiplex_requests = PLACES;
+    world.pool_conf.max_requests = 8;
+    world.pool_conf.keepalive = 8;
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    (void)state;
+    world_fcgi_end();
+    return 0;
+}
+
+static void again(void **state)
+{
+    teardown(state);
+    setup(state);
+}
+
+static void expect(const struct buf *b, const char *text)
+{
+    assert_int_equal(buf_len(b), strlen(text));
+    if (text[0])
+        assert_memory_equal(buf_at(b), text, strlen(text));
+}
+
+/* ---- the server's side ---- */
+
+static size_t put(uint8_t *to, uint16_t id, uint8_t type, const char *text)
+{
+    size_t n = strlen(text);
+
+    fcgi_record_header(to, type, id, (uint16_t)n, 0);
+    memcpy(to + 8, text, n);
+    return 8 + n;
+}
+
+static void say_id(int fd, uint16_t id, uint8_t type, const char *text)
+{
+    uint8_t record[64];
+
+    say_raw(fd, record, put(record, id, type, text));
+}
+
+static void end_id(int fd, uint16_t id, uint8_t status)
+{
+    uint8_t record[16];
+
+    fcgi_end_request(record, id, 0, status);
+    say_raw(fd, record, sizeof(record));
+}
+
+static uint16_t receive_id(int fd, uint8_t type, size_t *ret_n)
+{
+    static uint8_t rest[FCGI_RECORD_CONTENT_MAX + 255];
+    uint8_t head[FCGI_RECORD_HEADER];
+
+    receive(fd, head, sizeof(head));
+    assert_int_equal(head[1], type);
+    *ret_n = be16_get(head + 4);
+    receive(fd, rest, *ret_n + head[6]);
+    return be16_get(head + 2);
+}
+
+/* The head of a request, its STDIN's end, too, unless it has a body; its id. */
+static uint16_t receive_request(int fd, bool body)
+{
+    size_t n;
+    uint16_t id = receive_id(fd, FCGI_BEGIN_REQUEST, &n);
+
+    assert_int_equal(receive_id(fd, FCGI_PARAMS, &n), id);
+    assert_int_equal(receive_id(fd, FCGI_PARAMS, &n), id);
+    assert_int_equal(n, 0);
+    if (!body) {
+        assert_int_equal(receive_id(fd, FCGI_STDIN, &n), id);
+        assert_int_equal(n, 0);
+    }
+    return id;
+}
+
+static int accepted(void)
+{
+    uint64_t stop = clock_now_ms() + WORLD_MS;
+    int fd = -1;
+
+    while (fd < 0 && clock_now_ms() < stop) {
+        turn();
+        fd = accept_now(0);
+    }
+    assert_true(fd >= 0);
+    return fd;
+}
+
+static void expect_question(int fd)
+{
+    size_t n;
+
+    assert_int_equal(receive_id(fd, FCGI_GET_VALUES, &n), 0);
+}
+
+static void say_values(int fd, const char *conns, const char *mpxs)
+{
+    struct buf pairs = {0};
+    uint8_t head[FCGI_RECORD_HEADER];
+
+    if (conns)
+        fcgi_params_put(&pairs, SLICE(FCGI_MAX_CONNS), slice_str(conns));
+    fcgi_params_put(&pairs, SLICE(FCGI_MPXS_CONNS), slice_str(mpxs));
+    fcgi_record_header(head, FCGI_GET_VALUES_RESULT, 0, (uint16_t)buf_len(&pairs), 3);
+    say_raw(fd, head, sizeof(head));
+    say_raw(fd, buf_at(&pairs), buf_len(&pairs));
+    say_raw(fd, "pad", 3);
+    buf_fini(&pairs);
+}
+
+/* A pool whose server multiplexes, with one connection, on which c has begun. */
+static int open_shared(struct caller *c, const char *conns)
+{
+    open_pool(1);
+    ask(c);
+    int fd = accepted();
+    expect_question(fd);
+    assert_int_equal(receive_request(fd, false), 1);
+    say_values(fd, conns, "1");
+    turns(2);
+    return fd;
+}
+
+static uint16_t ask_on(int fd, struct caller *c)
+{
+    ask(c);
+    turns(3);
+    return receive_request(fd, c->post);
+}
+
+static void expect_no_connection(void)
+{
+    turns(3);
+    assert_int_equal(accept_now(0), -1);
+}
+
+/* ---- what servers say ---- */
+
+static void test_asked_and_not_offered(void **state)
+{
+    struct caller a = {0}, b = {0}, c = {0};
+
+    (void)state;
+    open_pool(1);
+    ask(&a);
+    int fd = accepted();
+    expect_question(fd);
+    receive_request(fd, false);
+    say_values(fd, "1", "0");
+    turns(2);
+    ask(&b);
+    int other = accepted();
+    assert_int_equal(receive_request(other, false), 1); /* it is not asked again */
+    end_id(fd, 1, 0);
+    end_id(other, 1, 0);
+    assert_true(comes(&a.ended) && comes(&b.ended));
+    ask(&c);
+    turns(3);
+    assert_int_equal(receive_request(other, false), 1);
+    end_id(other, 1, 0);
+    assert_true(comes(&c.ended));
+    caller_fini(&a);
+    caller_fini(&b);
+    caller_fini(&c);
+}
+
+/* Silence, or FCGI_UNKNOWN_TYPE: nothing is waited for, and nobody asks for ever. */
+static void test_silence(void **state)
+{
+    for (int knows_type = 0; knows_type < 2; knows_type++) {
+        world.pool_conf.keepalive = 1;
+        open_pool(1);
+        for (int i = 0; i < 5; i++) {
+            struct caller c = {0};
+            ask(&c);
+            int fd = accepted();
+            if (i < 3)
+                expect_question(fd);
+            receive_request(fd, false);
+            if (i < 3 && knows_type) {
+                uint8_t unknown[16] = {0};
+                fcgi_record_header(unknown, FCGI_UNKNOWN_TYPE, 0, 8, 0);
+                unknown[8] = FCGI_GET_VALUES;
+                say_raw(fd, unknown, sizeof(unknown));
+            }
+            say_id(fd, 1, FCGI_STDOUT, "x");
+            end_id(fd, 1, 0);
+            assert_true(comes(&c.ended));
+            expect(&c.out, "x");
+            hang_up(fd);
+            turns(2);
+            caller_fini(&c);
+        }
+        if (!knows_type)
+            again(state);
+    }
+}
+
+/* What could not be sent again is not sent behind a question that a server may close for. */
+static void test_not_asked_before_a_body(void **state)
+{
+    struct caller c = {.post = true, .unsafe = true, .stdin_eof = true};
+
+    (void)state;
+    open_pool(1);
+    ask(&c);
+    int fd = accepted();
+    receive_request(fd, false); /* with the end of an empty body */
+    end_id(fd, 1, 0);
+    assert_true(comes(&c.ended));
+    caller_fini(&c);
+}
+
+/* ---- several on one connection ---- */
+
+static void test_share(void **state)
+{
+    struct caller a = {0}, b = {0}, c = {0}, d = {0};
+
+    int fd = open_shared(&a, NULL);
+    (void)state;
+    assert_int_equal(ask_on(fd, &b), 2);
+    assert_int_equal(ask_on(fd, &c), 3);
+    say_id(fd, 3, FCGI_STDOUT, "c");
+    say_id(fd, 1, FCGI_STDOUT, "a");
+    say_id(fd, 2, FCGI_STDERR, "log");
+    say_id(fd, 2, FCGI_STDOUT, "b");
+    end_id(fd, 2, 0);
+    assert_true(comes(&b.ended));
+    expect(&b.out, "b");
+    expect(&b.log, "log");
+    assert_int_equal(ask_on(fd, &d), 2); /* free again */
+    say_id(fd, 1, FCGI_STDOUT, "A");
+    end_id(fd, 1, 0);
+    end_id(fd, 3, 0);
+    say_id(fd, 2, FCGI_STDOUT, "d");
+    end_id(fd, 2, 0);
+    assert_true(comes(&d.ended) && a.ended && c.ended);
+    expect(&a.out, "aA");
+    expect(&c.out, "c");
+    expect(&d.out, "d");
+    expect_no_connection();
+    expect_at_rest();
+    assert_false(is_closed(fd));
+    struct caller e = {0};
+    assert_int_equal(ask_on(fd, &e), 1); /* kept, and shared as before */
+    struct caller f = {0};
+    assert_int_equal(ask_on(fd, &f), 2);
+    end_id(fd, 1, 0);
+    end_id(fd, 2, 0);
+    assert_true(comes(&f.ended));
+    struct caller *all[] = {&a, &b, &c, &d, &e, &f};
+    for (size_t i = 0; i < 6; i++)
+        caller_fini(all[i]);
+}
+
+/* No more than multiplex_requests, and only those of one worker. */
+static void test_places(void **state)
+{
+    struct caller all[PLACES] = {0}, more = {0}, other = {.worker = 1};
+    int fd = open_shared(&all[0], NULL);
+
+    (void)state;
+    for (unsigned i = 1; i < PLACES; i++)
+        assert_int_equal(ask_on(fd, &all[i]), i + 1);
+    ask(&more);
+    int second = accepted();
+    assert_int_equal(receive_request(second, false), 1);
+    ask(&other);
+    int third = accepted();
+    assert_int_equal(receive_request(third, false), 1);
+    for (unsigned i = 0; i < PLACES; i++)
+        end_id(fd, (uint16_t)(i + 1), 0);
+    end_id(second, 1, 0);
+    end_id(third, 1, 0);
+    assert_true(comes(&other.ended) && comes(&more.ended));
+    for (unsigned i = 0; i < PLACES; i++) {
+        assert_true(comes(&all[i].ended));
+        caller_fini(&all[i]);
+    }
+    caller_fini(&more);
+    caller_fini(&other);
+}
+
+/* Slots count requests, whatever the connections. */
+static void test_slots_are_kept(void **state)
+{
+    struct caller a = {0}, b = {0}, c = {0};
+
+    (void)state;
+    world.pool_conf.max_requests = 2;
+    int fd = open_shared(&a, NULL);
+    assert_int_equal(ask_on(fd, &b), 2);
+    ask(&c);
+    turns(3);
+    assert_false(c.granted);
+    end_id(fd, 1, 0);
+    assert_true(comes(&c.granted));
+    assert_int_equal(receive_request(fd, false), 1);
+    end_id(fd, 1, 0);
+    end_id(fd, 2, 0);
+    assert_true(comes(&c.ended));
+    caller_fini(&a);
+    caller_fini(&b);
+    caller_fini(&c);
+}
+
+/* Interleaved records, cut at every byte. */
+static void test_split(void **state)
+{
+    uint8_t answer[256], *at = answer;
+    struct caller keeps = {0};
+
+    at += put(at, 2, FCGI_STDOUT, "b1");
+    at += put(at, 3, FCGI_STDOUT, "c1");
+    at += put(at, 2, FCGI_STDERR, "e");
+    at += put(at, 3, FCGI_STDOUT, "c2");
+    fcgi_end_request(at, 3, 7, 0);
+    at[6] = 2; /* padding */
+    memcpy(at + 16, "pp", 2);
+    at += 18;
+    at += put(at, 2, FCGI_STDOUT, "b2");
+    at += put(at, 2, FCGI_STDOUT, "");
+    fcgi_end_request(at, 2, 8, 0);
+    at += 16;
+    int fd = open_shared(&keeps, NULL);
+    (void)state;
+    for (size_t cut = 0; cut <= (size_t)(at - answer); cut++) {
+        struct caller b = {0}, c = {0};
+        assert_int_equal(ask_on(fd, &b), 2);
+        assert_int_equal(ask_on(fd, &c), 3);
+        say_raw(fd, answer, cut);
+        turns(2);
+        say_raw(fd, answer + cut, (size_t)(at - answer) - cut);
+        assert_true(comes(&b.ended) && comes(&c.ended));
+        expect(&b.out, "b1b2");
+        expect(&b.log, "e");
+        expect(&c.out, "c1c2");
+        assert_int_equal(b.app_status, 8);
+        assert_int_equal(c.app_status, 7);
+        caller_fini(&b);
+        caller_fini(&c);
+    }
+    end_id(fd, 1, 0);
+    assert_true(comes(&keeps.ended));
+    caller_fini(&keeps);
+}
+
+/* ---- one ends, the others do not ---- */
+
+/* net/http/fcgi answers an abort at once, and goes on saying what its handler says. */
+static void test_abort(void **state)
+{
+    struct caller a = {0}, b = {0}, c = {0};
+    size_t n;
+    int fd = open_shared(&a, NULL);
+
+    (void)state;
+    assert_int_equal(ask_on(fd, &b), 2);
+    caller_abort(&b);
+    turns(2);
+    assert_int_equal(receive_id(fd, FCGI_ABORT_REQUEST, &n), 2);
+    say_id(fd, 2, FCGI_STDOUT, "never seen");
+    end_id(fd, 2, 0);
+    say_id(fd, 2, FCGI_STDOUT, "late");
+    turns(2);
+    assert_int_equal(ask_on(fd, &c), 2 + PLACES); /* 2 is not used again */
+    say_id(fd, 2, FCGI_STDERR, "later");
+    end_id(fd, 2, 0);
+    say_id(fd, 2 + PLACES, FCGI_STDOUT, "c");
+    say_id(fd, 1, FCGI_STDOUT, "a");
+    end_id(fd, 2 + PLACES, 0);
+    end_id(fd, 1, 0);
+    assert_true(comes(&a.ended) && c.ended);
+    expect(&a.out, "a");
+    expect(&c.out, "c");
+    expect(&c.log, "");
+    assert_int_equal(b.n_stdout, 0);
+    expect_at_rest();
+    caller_fini(&a);
+    caller_fini(&b);
+    caller_fini(&c);
+}
+
+/* One that does not end keeps its slot for abort_timeout; its connection takes nobody more and goes
+ * with the last that is on it. */
+static void test_abort_timeout(void **state)
+{
+    struct caller a = {0}, b = {0}, c = {0};
+    struct pool_stats stats;
+
+    (void)state;
+    world.pool_conf.abort_timeout_ms = 60;
+    int fd = open_shared(&a, NULL);
+    assert_int_equal(ask_on(fd, &b), 2);
+    caller_abort(&b);
+    turns(2);
+    pool_stats(world.pool, &stats);
+    assert_int_equal(stats.in_flight, 2);
+    turn_for(150);
+    pool_stats(world.pool, &stats);
+    assert_int_equal(stats.in_flight, 1);
+    ask(&c);
+    int other = accepted();
+    receive_request(other, false);
+    say_id(fd, 2, FCGI_STDOUT, "late");
+    say_id(fd, 1, FCGI_STDOUT, "a");
+    turns(2);
+    assert_false(is_closed(fd));
+    end_id(fd, 1, 0);
+    end_id(other, 1, 0);
+    assert_true(comes(&a.ended) && comes(&c.ended));
+    expect(&a.out, "a");
+    assert_true(is_closed(fd));
+    caller_fini(&a);
+    caller_fini(&b);
+    caller_fini(&c);
+}
+
+static void test_times_are_each_ones_own(void **state)
+{
+    struct caller a = {0}, b = {0};
+    size_t n;
+
+    (void)state;
+    world.pool_conf.first_byte_timeout_ms = 150;
+    world.pool_conf.read_timeout_ms = 150;
+    int fd = open_shared(&a, NULL);
+    assert_int_equal(ask_on(fd, &b), 2);
+    uint64_t stop = clock_now_ms() + WORLD_MS;
+    while (!b.failed && clock_now_ms() < stop) {
+        say_id(fd, 1, FCGI_STDOUT, "a");
+        turn_for(20);
+    }
+    assert_int_equal(b.err, GW_EBACKEND_FIRST_TIME);
+    assert_false(a.failed);
+    assert_int_equal(receive_id(fd, FCGI_ABORT_REQUEST, &n), 2);
+    end_id(fd, 2, 0);
+    end_id(fd, 1, 0);
+    assert_true(comes(&a.ended));
+    assert_false(is_closed(fd));
+    expect_at_rest();
+    caller_fini(&a);
+    caller_fini(&b);
+}
+
+/* It was answered before all of its body was sent: the server hears of the end of that, and the id
+ * is not used again. */
+static void test_answered_early(void **state)
+{
+    struct caller a = {0}, b = {.post = true, .unsafe = true}, c = {0};
+    size_t n;
+
+    (void)state;
+    int fd = open_shared(&a, NULL);
+    chain_append(&b.stdin_, "body", 4);
+    assert_int_equal(ask_on(fd, &b), 2);
+    assert_int_equal(receive_id(fd, FCGI_STDIN, &n), 2);
+    assert_int_equal(n, 4);
+    end_id(fd, 2, 0);
+    assert_true(comes(&b.ended));
+    turns(2);
+    assert_int_equal(receive_id(fd, FCGI_STDIN, &n), 2);
+    assert_int_equal(n, 0);
+    assert_int_equal(ask_on(fd, &c), 2 + PLACES);
+    end_id(fd, 2 + PLACES, 0);
+    end_id(fd, 1, 0);
+    assert_true(comes(&a.ended) && c.ended);
+    caller_fini(&a);
+    caller_fini(&b);
+    caller_fini(&c);
+}
+
+/* From inside a callback: its own end, with the others' records in the same read. */
+static void test_abort_inside(void **state)
+{
+    struct caller a = {0}, b = {.aborts_on_stdout = true};
+    uint8_t answer[64], *at = answer;
+    int fd = open_shared(&a, NULL);
+
+    (void)state;
+    assert_int_equal(ask_on(fd, &b), 2);
+    at += put(at, 2, FCGI_STDOUT, "1");
+    at += put(at, 1, FCGI_STDOUT, "a");
+    at += put(at, 2, FCGI_STDOUT, "2");
+    say_raw(fd, answer, (size_t)(at - answer));
+    end_id(fd, 2, 0);
+    end_id(fd, 1, 0);
+    assert_true(comes(&a.ended));
+    expect(&a.out, "a");
+    assert_int_equal(b.n_stdout, 1);
+    expect_at_rest();
+    caller_fini(&a);
+    caller_fini(&b);
+}
+
+/* ---- all end ---- */
+
+/* The others' answers cannot be told apart any more: each ends by its own rule. */
+static void test_protocol_errors(void **state)
+{
+    static const struct {
+        uint16_t id;
+        uint8_t type;
+        bool fault; /* of the second's own */
+    } rows[] = {
+        {4, FCGI_STDOUT, false},      /* never opened */
+        {3, FCGI_STDOUT, false},      /* it has ended */
+        {3, FCGI_END_REQUEST, false}, /* twice */
+        {2 + PLACES, FCGI_STDOUT, false},
+        {65535, FCGI_END_REQUEST, false},
+        {2, FCGI_STDIN, true},
+        {2, 77, true},
+    };
+
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        struct caller a = {0}, b = {0}, c = {0};
+        int fd = open_shared(&a, NULL);
+        assert_int_equal(ask_on(fd, &b), 2);
+        assert_int_equal(ask_on(fd, &c), 3);
+        end_id(fd, 3, 0);
+        say_id(fd, 1, FCGI_STDOUT, "a");
+        turns(2);
+        say_id(fd, rows[i].id, rows[i].type, "12345678");
+        assert_true(comes(&a.failed) && b.failed && c.ended);
+        assert_int_equal(a.err, GW_EFCGI_PROTO);
+        assert_int_equal(b.err, GW_EFCGI_PROTO);
+        assert_int_equal(a.retry, FCGI_RETRY_NO);
+        assert_int_equal(b.retry, rows[i].fault ? FCGI_RETRY_NO : FCGI_RETRY_IDEMPOTENT);
+        assert_true(is_closed(fd));
+        caller_fini(&a);
+        caller_fini(&b);
+        caller_fini(&c);
+        again(state);
+    }
+}
+
+static void test_server_closes(void **state)
+{
+    struct caller a = {0}, b = {0}, c = {0};
+
+    (void)state;
+    int fd = open_shared(&a, NULL);
+    assert_int_equal(ask_on(fd, &b), 2);
+    say_id(fd, 1, FCGI_STDOUT, "a");
+    turns(2);
+    c.waits = true;
+    ask(&c); /* granted the same connection, and not begun */
+    loop_run_tasks(world.loops[0]);
+    assert_true(c.granted);
+    hang_up(fd);
+    assert_true(comes(&a.failed) && b.failed);
+    assert_int_equal(a.err, GW_EBACKEND_CLOSED);
+    assert_int_equal(a.retry, FCGI_RETRY_NO);
+    assert_int_equal(b.retry, FCGI_RETRY_IDEMPOTENT);
+    caller_begin(&c);
+    fd = accepted(); /* a fresh one */
+    assert_int_equal(receive_request(fd, false), 1);
+    end_id(fd, 1, 0);
+    assert_true(comes(&c.ended));
+    caller_fini(&a);
+    caller_fini(&b);
+    caller_fini(&c);
+}
+
+/* A server that does not what it said gets a connection for each, and what it refused again. */
+static void test_cannot_after_all(void **state)
+{
+    struct caller a = {0}, b = {.unsafe = true}, c = {0};
+
+    (void)state;
+    int fd = open_shared(&a, NULL);
+    assert_int_equal(ask_on(fd, &b), 2);
+    end_id(fd, 2, FCGI_CANT_MPX_CONN);
+    assert_true(comes(&b.failed));
+    assert_int_equal(b.err, GW_EBACKEND_MPX);
+    assert_int_equal(b.retry, FCGI_RETRY_UNSENT);
+    ask(&c);
+    int other = accepted();
+    assert_int_equal(receive_request(other, false), 1);
+    end_id(other, 1, 0);
+    end_id(fd, 1, 0);
+    assert_true(comes(&c.ended) && comes(&a.ended));
+    caller_fini(&a);
+    caller_fini(&b);
+    caller_fini(&c);
+}
+
+/* ---- bodies ---- */
+
+/* Nobody is put behind a body, which the application may not read. */
+static void test_a_body_keeps_others_away(void **state)
+{
+    struct caller a = {0}, b = {.post = true, .stdin_eof = true}, c = {0}, d = {0};
+    size_t n;
+
+    (void)state;
+    int fd = open_shared(&a, NULL);
+    chain_append(&b.stdin_, "body", 4);
+    assert_int_equal(ask_on(fd, &b), 2);
+    assert_int_equal(receive_id(fd, FCGI_STDIN, &n), 2);
+    assert_int_equal(receive_id(fd, FCGI_STDIN, &n), 2);
+    ask(&c);
+    int other = accepted();
+    receive_request(other, false);
+    end_id(fd, 2, 0);
+    end_id(other, 1, 0);
+    assert_true(comes(&b.ended) && comes(&c.ended));
+    assert_int_equal(ask_on(fd, &d), 2);
+    end_id(fd, 1, 0);
+    end_id(fd, 2, 0);
+    assert_true(comes(&d.ended));
+    caller_fini(&a);
+    caller_fini(&b);
+    caller_fini(&c);
+    caller_fini(&d);
+}
+
+/* A server that opens no more connections gets several bodies on one: a record of each in turn. */
+static void test_bodies_take_turns(void **state)
+{
+    enum { N = 3, BODY = 400 * 1024 };
+    static uint8_t record[FCGI_RECORD_CONTENT_MAX];
+    struct caller keeps = {0}, all[N] = {0};
+    size_t at[N] = {0};
+    unsigned n_ended = 0, n_records = 0, last = 0, n_twice = 0;
+
+    (void)state;
+    int fd = open_shared(&keeps, "1");
+    for (unsigned i = 0; i < N; i++) {
+        all[i] = (struct caller){.post = true, .unsafe = true, .stdin_eof = true};
+        fill(&all[i].stdin_, BODY);
+        ask(&all[i]);
+        turns(3);
+    }
+    expect_no_connection();
+    while (n_ended < N) {
+        uint8_t head[FCGI_RECORD_HEADER];
+        receive(fd, head, sizeof(head));
+        size_t n = be16_get(head + 4);
+        unsigned who = be16_get(head + 2) - 2u;
+        receive(fd, record, n + head[6]);
+        assert_true(who < N);
+        if (head[1] != FCGI_STDIN)
+            continue;
+        for (size_t i = 0; i < n; i++)
+            assert_int_equal(record[i], pattern(at[who] + i));
+        at[who] += n;
+        n_ended += n == 0;
+        n_twice += n && who == last;
+        n_records++;
+        last = who;
+    }
+    assert_true(n_records >= N * BODY / (32 * 1024));
+    assert_true(n_twice <= 16); /* what was there before the second began, and after the last */
+    for (unsigned i = 0; i < N; i++) {
+        assert_int_equal(at[i], BODY);
+        end_id(fd, (uint16_t)(i + 2), 0);
+        assert_true(comes(&all[i].ended));
+        caller_fini(&all[i]);
+    }
+    end_id(fd, 1, 0);
+    assert_true(comes(&keeps.ended));
+    assert_false(is_closed(fd));
+    caller_fini(&keeps);
+}
+
+/* ---- pauses ---- */
+
+static void test_pause(void **state)
+{
+    struct caller a = {0}, b = {0}, c = {0};
+
+    (void)state;
+    int fd = open_shared(&a, NULL);
+    assert_int_equal(ask_on(fd, &b), 2);
+    assert_false(fcgi_request_pause(a.r)); /* not beside another */
+    end_id(fd, 2, 0);
+    assert_true(comes(&b.ended));
+    assert_true(fcgi_request_pause(a.r));
+    say_id(fd, 1, FCGI_STDOUT, "a");
+    ask(&c);
+    int other = accepted();
+    receive_request(other, false);
+    end_id(other, 1, 0);
+    assert_true(comes(&c.ended));
+    assert_int_equal(a.n_stdout, 0);
+    fcgi_request_resume(a.r);
+    struct caller d = {0};
+    assert_int_equal(ask_on(fd, &d), 2);
+    assert_int_equal(a.n_stdout, 1);
+    end_id(fd, 2, 0);
+    end_id(fd, 1, 0);
+    assert_true(comes(&a.ended) && d.ended);
+    struct caller *all[] = {&a, &b, &c, &d};
+    for (size_t i = 0; i < 4; i++)
+        caller_fini(all[i]);
+}
+
+/* Who has to be able to pause shares nothing. */
+static void test_alone(void **state)
+{
+    struct fcgi_asker alone = {.alone = true};
+    struct caller a = {0}, b = {0}, c = {0};
+
+    (void)state;
+    int fd = open_shared(&a, NULL);
+    b.r = fcgi_request_new(world.pool, world.loops[0], 0, &alone, &caller_ops, &b);
+    int other = accepted();
+    assert_int_equal(receive_request(other, false), 1);
+    end_id(fd, 1, 0);
+    assert_true(comes(&a.ended));
+    assert_true(fcgi_request_pause(b.r));
+    fcgi_request_resume(b.r);
+    ask(&c);
+    turns(3);
+    assert_int_equal(receive_request(fd, false), 1);
+    end_id(other, 1, 0);
+    end_id(fd, 1, 0);
+    assert_true(comes(&b.ended) && comes(&c.ended));
+    caller_fini(&a);
+    caller_fini(&b);
+    caller_fini(&c);
+}
+
+int main(void)
+{
+#define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+    const struct CMUnitTest tests[] = {
+        T(test_asked_and_not_offered),
+        T(test_silence),
+        T(test_not_asked_before_a_body),
+        T(test_share),
+        T(test_places),
+        T(test_slots_are_kept),
+        T(test_split),
+        T(test_abort),
+        T(test_abort_timeout),
+        T(test_times_are_each_ones_own),
+        T(test_answered_early),
+        T(test_abort_inside),
+        T(test_protocol_errors),
+        T(test_server_closes),
+        T(test_cannot_after_all),
+        T(test_a_body_keeps_others_away),
+        T(test_bodies_take_turns),
+        T(test_pause),
+        T(test_alone),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
