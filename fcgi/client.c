@@ -78,12 +78,30 @@ static bool request_leave(struct fcgi_request *r, bool fit)
     return fit;
 }
 
+void fcgi_request_report(struct fcgi_request *r, fcgi_report_fn *fn, void *arg)
+{
+    r->report = fn;
+    r->report_arg = arg;
+}
+
+void fcgi_request_tell(struct fcgi_request *r)
+{
+    const struct script_usage *usage = r->conn ? r->conn->server->usage : NULL;
+    fcgi_report_fn *fn = r->report;
+    struct script_use use;
+
+    r->report = NULL;
+    if (fn)
+        fn(r->report_arg, usage && script_usage_get(usage, r->usage_n, &use) ? &use : NULL);
+}
+
 /* r's slot goes back.  keep: its connection is open, and fit for others. */
 static void request_release(struct fcgi_request *r, bool keep)
 {
     struct fcgi_conn *fc = r->conn;
     bool close_it;
 
+    fcgi_request_tell(r); /* before another's script can say something there */
     struct fcgi_request *next = pool_release(r->pool, r, keep, &close_it);
     if (close_it) { /* the pool keeps enough idle ones */
         fcgi_conn_drop(fc);
@@ -223,13 +241,19 @@ static void request_timer(struct loop *l, struct timer *t)
         fcgi_request_fail(r, GW_EBACKEND_TIME, FCGI_RETRY_NO);
         return;
     }
-    /* The slot stays taken until the application is through; the caller hears of it now. */
+    fcgi_request_time_over(r, GW_EBACKEND_TIME);
+}
+
+void fcgi_request_time_over(struct fcgi_request *r, int err)
+{
     const struct fcgi_request_ops *ops = r->ops;
     void *arg = r->arg;
-    if (ops) {
-        request_abort_running(r);
-        ops->error(arg, GW_EBACKEND_TIME, FCGI_RETRY_NO);
-    }
+
+    if (!ops)
+        return; /* aborted: abort_timeout runs */
+    pool_request_failed(r->pool, r, err);
+    request_abort_running(r);
+    ops->error(arg, err, FCGI_RETRY_NO);
 }
 
 static struct fcgi_request *request_make(struct pool *pool, struct loop *loop, unsigned worker,

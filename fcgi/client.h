@@ -81,6 +81,14 @@ void fcgi_request_resume(struct fcgi_request *r);
 
 void fcgi_request_abort(struct fcgi_request *r);
 
+/*
+ * fn is called once, on r's loop, when the application is through with r: before end and error,
+ * but after fcgi_request_abort() when it was aborted.  use: what its script used, NULL where that
+ * is not known.  To be set between granted and fcgi_request_begin().
+ */
+typedef void fcgi_report_fn(void *arg, const struct script_use *use);
+void fcgi_request_report(struct fcgi_request *r, fcgi_report_fn *fn, void *arg);
+
 /* Milliseconds spent waiting for the slot. */
 uint64_t fcgi_request_waited_ms(const struct fcgi_request *r);
 

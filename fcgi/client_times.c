@@ -50,7 +50,7 @@ static bool check_requests(struct fcgi_conn *fc, uint64_t now, uint64_t *next)
         if (r->aborted)
             fcgi_request_give_up(r);
         else
-            fcgi_request_fail(r, err, FCGI_RETRY_NO);
+            fcgi_request_time_over(r, err);
         if (fcgi_conn_tenure(fc) != tenure)
             return false;
     }

@@ -113,6 +113,7 @@ void pool_free(struct pool *p)
         fcgi_ids_fini(&fc->ids);
         for (struct fcgi_request *r; (r = fc->granted);) {
             fc->granted = r->next;
+            fcgi_request_tell(r);
             free(r);
         }
         free(fc);

@@ -183,6 +183,8 @@ struct fcgi_request {
     bool stuck;                /* m  counted in server->n_stuck */
     bool starts;               /* m, then o  its server was STARTING: is it up? */
     unsigned usage_n;          /* m, then o  of server->usage when it was granted */
+    fcgi_report_fn *report;    /* o  NULL: nobody asks */
+    void *report_arg;          /* o */
     bool asks_values;          /* o  it is but a GET_VALUES */
     bool any_input;            /* o  a record for it came */
     bool any_stdout;           /* o  a byte of its response did */
@@ -430,6 +432,13 @@ void fcgi_request_fail(struct fcgi_request *r, int err, enum fcgi_retry retry);
  * not one that had an answer already, and not the one whose fault it was (NULL: nobody's). */
 void fcgi_conn_fail(struct fcgi_conn *fc, int err, enum fcgi_retry retry,
                     struct fcgi_request *fault);
+
+/* One of r's times is over: its caller hears of it now, but the slot stays taken until the
+ * application is through with it, at most abort_timeout. */
+void fcgi_request_time_over(struct fcgi_request *r, int err);
+
+/* Tell whoever asked that r is over. */
+void fcgi_request_tell(struct fcgi_request *r);
 
 /* END_REQUEST is whole, in r->end_body; r is over.  more: bytes follow it. */
 void fcgi_request_ended(struct fcgi_request *r, bool more);

@@ -6,6 +6,7 @@
 
 #include <fastcgi.h>
 
+#include "access_report.h"
 #include "conn.h"
 #include "metavars.h"
 #include "worker.h"
@@ -24,8 +25,17 @@ static void forward_ask(struct forward *f);
 
 /* ---- endings ---- */
 
+/* It waits for a slot no longer. */
+static void wait_over(struct forward *f)
+{
+    if (f->asked_ms)
+        f->s->pool_wait_ms += loop_now_ms(f->s->loop) - f->asked_ms;
+    f->asked_ms = 0;
+}
+
 void forward_release(struct forward *f)
 {
+    wait_over(f);
     if (f->req) {
         struct fcgi_request *r = f->req;
         f->req = NULL;
@@ -184,6 +194,19 @@ static bool method_is_idempotent(struct slice method)
     return false;
 }
 
+/* The script's end goes into the access log, be it later than the stream's. */
+static void want_report(struct forward *f)
+{
+    struct stream *s = f->s;
+
+    if (!pool_conf(f->pool)->cgi)
+        return;
+    access_report_drop(s->report); /* of a try before, or of who redirected here */
+    s->report = access_report_new();
+    if (s->report)
+        fcgi_request_report(f->req, access_report_end, s->report);
+}
+
 static void forward_granted(void *arg)
 {
     struct forward *f = arg;
@@ -192,6 +215,7 @@ static void forward_granted(void *arg)
     /* Where one kept connection was closed others may be: the second time we look before. */
     bool idempotent = method_is_idempotent(s->req.method) && !s->req.has_body && f->tries == 1;
 
+    wait_over(f);
     f->granted_ms = loop_now_ms(s->loop);
     buf_clear(params);
     int rc = metavars_build(s, f->m, f->content_length, params);
@@ -199,6 +223,7 @@ static void forward_granted(void *arg)
         forward_fail(f, rc);
         return;
     }
+    want_report(f);
     fcgi_request_begin(f->req, FCGI_RESPONDER, params, idempotent, s->req.has_body);
     if (!f->req)
         return; /* it failed at once */
@@ -213,6 +238,7 @@ static void forward_error(void *arg, int err, enum fcgi_retry retry)
     struct stream *s = f->s;
 
     f->req = NULL;
+    wait_over(f);
     f->granted_ms = 0;
     if (err == GW_EPOOL_DOWN && f->tried_err)
         err = f->tried_err; /* what it met says more than that nobody else is left */
@@ -255,6 +281,7 @@ static void forward_ask(struct forward *f)
     struct stream *s = f->s;
 
     f->tries++;
+    f->asked_ms = loop_now_ms(s->loop);
     f->asker.alone = !forward_spools(f);
     f->req =
         fcgi_request_new(f->pool, s->loop, worker_of(s)->index, &f->asker, &forward_ops, f);

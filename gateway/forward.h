@@ -47,6 +47,7 @@ struct forward {
     size_t n_unpaused;       /* bytes the spool should not have got: its source cannot wait */
     struct timer slow;       /* while paused for the client */
     struct buf stderr_line;
+    uint64_t asked_ms; /* 0: it waits for no slot */
     uint64_t granted_ms;
 };
 

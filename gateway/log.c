@@ -7,12 +7,10 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "conn.h"
+#include "log_text.h"
 
 enum {
-    LINE_MAX_LEN = 4096,     /* of the error log; longer is cut, and says so */
-    BATCH_FULL = 32 * 1024,  /* access lines are written when there are this many bytes */
-    BATCH_KEEP = 128 * 1024, /* a batch that one huge line made larger is given back */
+    LINE_MAX_LEN = 4096, /* of the error log; longer is cut, and says so */
 };
 
 /*
@@ -27,7 +25,7 @@ static atomic_int max_level = CONF_LOG_NOTICE;
 
 /* ---- escaping ---- */
 
-static char *put_hex(char *at, unsigned char c)
+char *log_put_hex(char *at, unsigned char c)
 {
     static const char hex[] = "0123456789abcdef";
 
@@ -38,22 +36,14 @@ static char *put_hex(char *at, unsigned char c)
     return at;
 }
 
-/* What a field between quotes shows as itself: printable ASCII but '"' and '\', as Apache and
- * nginx have it, so that every log reader can parse it. */
-static bool plain_quoted(unsigned char c)
-{
-    return c >= 0x20 && c < 0x7f && c != '"' && c != '\\';
-}
-
-/* Worst case: four bytes of output for each of input. */
-static char *put_quoted(char *at, struct slice s)
+char *log_put_quoted(char *at, struct slice s)
 {
     for (size_t i = 0; i < s.n; i++) {
         unsigned char c = (unsigned char)s.p[i];
-        if (plain_quoted(c))
+        if (log_plain_quoted(c))
             *at++ = (char)c;
         else
-            at = put_hex(at, c);
+            at = log_put_hex(at, c);
     }
     return at;
 }
@@ -96,7 +86,7 @@ static char *put_text(char *at, const char *end, struct slice s, bool *ret_cut)
             memcpy(at, s.p, n);
             at += n;
         } else {
-            at = put_hex(at, c);
+            at = log_put_hex(at, c);
             n = 1;
         }
         s = slice_from(s, n);
@@ -111,14 +101,13 @@ int log_escape(struct buf *out, struct slice text)
     uint8_t *at = buf_reserve(out, text.n * 4);
     if (!at)
         return GW_ENO_MEMORY;
-    buf_commit(out, (size_t)(put_quoted((char *)at, text) - (char *)at));
+    buf_commit(out, (size_t)(log_put_quoted((char *)at, text) - (char *)at));
     return 0;
 }
 
 /* ---- descriptors ---- */
 
-/* A log that cannot be written (disk full, reader gone) loses lines; the server goes on. */
-static void write_all(int fd, const char *p, size_t n)
+void log_write(int fd, const char *p, size_t n)
 {
     while (n) {
         ssize_t done = write(fd, p, n);
@@ -279,7 +268,7 @@ static void write_line(int level, const char *fields, struct slice text)
         at += sizeof ellipsis - 1;
     }
     *at++ = '\n';
-    write_all(log_error_fd(), line, (size_t)(at - line));
+    log_write(log_error_fd(), line, (size_t)(at - line));
 }
 
 void log_line(int level, const char *fmt, ...)
@@ -311,145 +300,4 @@ void log_app_line(int level, const char *pool, const char *site, long pid, struc
                      site ? site : "", site ? " " : "", pool ? pool : "-", process);
     if (n >= 0)
         write_line(level, fields, text);
-}
-
-/* ---- the access log ---- */
-
-static char *put_slice(char *at, struct slice s)
-{
-    if (s.n)
-        memcpy(at, s.p, s.n);
-    return at + s.n;
-}
-
-static char *put_number(char *at, uint64_t v)
-{
-    char digits[20];
-    size_t n = 0;
-
-    do
-        digits[n++] = (char)('0' + v % 10);
-    while (v /= 10);
-    while (n)
-        *at++ = digits[--n];
-    return at;
-}
-
-/* Seconds with six decimals. */
-static char *put_seconds(char *at, uint64_t us)
-{
-    at = put_number(at, us / 1000000);
-    *at++ = '.';
-    for (uint64_t unit = 100000; unit; unit /= 10)
-        *at++ = (char)('0' + us / unit % 10);
-    return at;
-}
-
-/* "23/Nov/2026:14:05:06 +0000", made once a second and thread: strftime costs more than the
- * rest of the line. */
-static struct slice clf_time(void)
-{
-    static _Thread_local time_t at;
-    static _Thread_local char text[40];
-    static _Thread_local size_t len;
-    time_t now = time(NULL);
-    struct tm tm;
-
-    if (now != at || len == 0) {
-        at = now;
-        len = localtime_r(&now, &tm) ? strftime(text, sizeof text, "%d/%b/%Y:%H:%M:%S %z", &tm)
-                                     : 0;
-    }
-    return slice_of(text, len);
-}
-
-static struct slice version_text(enum http_version v)
-{
-    switch (v) {
-    case HTTP_1_0:
-        return SLICE("HTTP/1.0");
-    case HTTP_1_1:
-        return SLICE("HTTP/1.1");
-    case HTTP_2:
-        return SLICE("HTTP/2");
-    }
-    return SLICE("-");
-}
-
-static struct slice field_value(const struct request *req, struct slice name)
-{
-    const struct field *f = fields_find(req->fields, req->n_fields, name);
-    return f && f->value.n ? f->value : SLICE("-");
-}
-
-static struct slice or_dash(struct slice s)
-{
-    return s.n ? s : SLICE("-");
-}
-
-/* A user name may hold spaces and quotes, and stands between spaces. */
-static char *put_user(char *at, struct slice user)
-{
-    for (size_t i = 0; i < user.n; i++) {
-        unsigned char c = (unsigned char)user.p[i];
-        at = c != ' ' && plain_quoted(c) ? (*at = (char)c, at + 1) : put_hex(at, c);
-    }
-    return at;
-}
-
-void log_access(struct log_batch *b, const struct stream *s)
-{
-    enum { FIXED = 256 }; /* address, time, numbers, punctuation */
-    const struct request *req = &s->req;
-    struct slice user = or_dash(s->remote_user);
-    struct slice method = or_dash(req->method), target = or_dash(req->target);
-    struct slice referer = field_value(req, SLICE("Referer"));
-    struct slice agent = field_value(req, SLICE("User-Agent"));
-
-    if (log_access_fd() < 0)
-        return;
-    size_t most = FIXED + 4 * (user.n + method.n + target.n + referer.n + agent.n);
-    char *line = (char *)buf_reserve(&b->lines, most);
-    if (!line)
-        return; /* a line lost is better than a request refused */
-
-    char *at = put_slice(line, slice_str(s->conn->peer_text));
-    at = put_slice(at, SLICE(" - "));
-    at = put_user(at, user);
-    at = put_slice(at, SLICE(" ["));
-    at = put_slice(at, clf_time());
-    at = put_slice(at, SLICE("] \""));
-    at = put_quoted(at, method);
-    *at++ = ' ';
-    at = put_quoted(at, target);
-    *at++ = ' ';
-    at = put_slice(at, version_text(req->version));
-    at = put_slice(at, SLICE("\" "));
-    /* No status: the client left before there was one; 499 is nginx's number for it. */
-    at = put_number(at, s->status > 0 ? (uint64_t)s->status : 499);
-    *at++ = ' ';
-    /* Without conn->mu: the stream is closed, so nobody counts any more. */
-    at = put_number(at, s->out.n_body);
-    at = put_slice(at, SLICE(" \""));
-    at = put_quoted(at, referer);
-    at = put_slice(at, SLICE("\" \""));
-    at = put_quoted(at, agent);
-    at = put_slice(at, SLICE("\" "));
-    at = put_seconds(at, s->start_us ? clock_now_us() - s->start_us : 0);
-    *at++ = '\n';
-    buf_commit(&b->lines, (size_t)(at - line));
-    if (buf_len(&b->lines) >= BATCH_FULL)
-        log_batch_flush(b);
-}
-
-void log_batch_flush(struct log_batch *b)
-{
-    int fd = log_access_fd();
-
-    if (buf_len(&b->lines) && fd >= 0)
-        write_all(fd, (const char *)buf_at(&b->lines), buf_len(&b->lines));
-    if (b->lines.cap > BATCH_KEEP)
-        buf_fini(&b->lines);
-    else
-        buf_clear(&b->lines);
 }

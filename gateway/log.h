@@ -6,6 +6,12 @@
  * Access line  combined, its request line with the protocol, then the time taken in seconds:
  *              192.0.2.1 - alice [23/Nov/2026:14:05:06 +0000] "GET /a?b HTTP/2" 200 512 "-"
  *              "curl/7.88.1" 0.001234
+ *              then, if a pool took part, its name and how long the request waited for its turn;
+ *              if it ran a script, how that ended (exit status or signal), CPU time of user and
+ *              system and peak memory, its children included:
+ *              ... 0.001234 pool=scripts wait=0ms exit=0 cpu=12ms mem=3456K
+ *              A script that outlives its request (the client left, its time was over) is waited
+ *              for, so that line comes later than others of its time
  *              status 499: the client left before there was one
  * Escaping     no client and no application writes a line of its own: in the access log all but
  *              printable ASCII, and '"' and '\', is \xHH; in the error log control bytes and
@@ -17,6 +23,7 @@
 #ifndef GATEWAY_LOG_H
 #define GATEWAY_LOG_H
 
+#include "access_report.h"
 #include "stream.h"
 
 /* Open (append, 0640, create) both logs; master, before privileges go.  0, or -1 with a line on
@@ -43,6 +50,7 @@ int log_escape(struct buf *out, struct slice text);
  * log_batch_flush is called. */
 struct log_batch {
     struct buf lines;
+    void (*wake)(struct log_batch *b); /* a line came while nobody logged; may be NULL */
 };
 void log_access(struct log_batch *b, const struct stream *s);
 void log_batch_flush(struct log_batch *b);

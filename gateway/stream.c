@@ -2,6 +2,7 @@
 
 #include <stdlib.h>
 
+#include "access_report.h"
 #include "conn.h"
 #include "errors.h"
 #include "router.h"
@@ -465,6 +466,8 @@ void stream_on_close(struct stream *s, int err)
         h->closed(s, err);
     if (s->start_us)
         worker_log_access(c->worker, s);
+    access_report_drop(s->report);
+    s->report = NULL;
     stream_free(s);
     if (c->ends || c->drains)
         conn_dirty(c); /* it may be done now */

@@ -23,6 +23,7 @@
 #include "err.h"
 #include "loop.h"
 
+struct access_report;
 struct conn;
 struct stream;
 struct site;
@@ -100,6 +101,8 @@ struct stream {
     int status;                     /* o  final status sent, 0 before */
     int err;                        /* o  first error, for the log */
     const char *pool_name;          /* o  for logs; NULL if no pool took part */
+    uint64_t pool_wait_ms;          /* o  for a slot, all in all */
+    struct access_report *report;   /* o  of its script; NULL: none */
     uint64_t start_us;              /* o  monotonic, when the head was complete */
     uint64_t created_ms;            /* o  loop time */
     uint64_t out_seen, out_seen_ms; /* o  body bytes the client had taken when last looked at */

@@ -164,13 +164,18 @@ static void worker_access_fn(struct loop *l, struct timer *t)
     log_batch_flush(&w->access);
 }
 
+static void flush_later(struct log_batch *b)
+{
+    struct worker *w = (struct worker *)(void *)((char *)b - offsetof(struct worker, access));
+
+    if (buf_len(&b->lines) && !timer_armed(&w->access_timer))
+        timer_set(w->loop, &w->access_timer, ACCESS_FLUSH_MS);
+}
+
 void worker_log_access(struct worker *w, const struct stream *s)
 {
-    if (log_access_fd() < 0)
-        return;
     log_access(&w->access, s);
-    if (!timer_armed(&w->access_timer))
-        timer_set(w->loop, &w->access_timer, ACCESS_FLUSH_MS);
+    flush_later(&w->access);
 }
 
 /* ---- life ---- */
@@ -197,6 +202,7 @@ int worker_init(struct worker *w)
     w->tick_ms = shortest_ms(&w->conf->gateway) / 2 + 1;
     w->writers_always = w->conf->gateway.writer == CONF_WRITER_ALWAYS;
     w->access_timer.fn = worker_access_fn;
+    w->access.wake = flush_later;
     return 0;
 }
 
@@ -219,10 +225,12 @@ int worker_start(struct worker *w)
 void worker_join(struct worker *w)
 {
     PTOK(pthread_join(w->thread, NULL));
+    w->access.wake = NULL; /* its loop runs no more */
 }
 
 void worker_fini(struct worker *w)
 {
+    log_batch_flush(&w->access); /* scripts that were cut off with their pool */
     loop_free(w->loop);
     buf_fini(&w->plain);
     buf_fini(&w->params);

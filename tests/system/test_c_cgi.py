@@ -158,10 +158,10 @@ def test_environment(gateway, proto):
 
 
 def test_environment_is_clean(gateway):
-    """Nothing of the gateway's own environment, nothing of FastCGI's; H2CGI_REQUEST is what
-    the runner knows a script's descendants by."""
+    """Nothing of the gateway's own environment, nothing of FastCGI's; H2CGI_REQUEST and
+    H2CGI_PROCESS are what runner and spawner know descendants by."""
     env = gateway.get("/cgi/env").env
-    for name in set(env) - {"H2CGI_REQUEST"}:
+    for name in set(env) - {"H2CGI_REQUEST", "H2CGI_PROCESS"}:
         assert not re.match(r"FCGI|LISTEN_|ASAN|UBSAN|TSAN|PYTEST|H2CGI", name), name
 
 

@@ -46,6 +46,13 @@ struct fcgi_request *fcgi_request_new(struct pool *pool, struct loop *loop, unsi
     return &app;
 }
 
+void fcgi_request_report(struct fcgi_request *r, fcgi_report_fn *fn, void *arg)
+{
+    (void)r;
+    (void)fn;
+    (void)arg;
+}
+
 void fcgi_request_begin(struct fcgi_request *r, uint16_t role, const struct buf *params,
                         bool idempotent, bool body)
 {

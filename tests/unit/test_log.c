@@ -6,7 +6,9 @@
 
 #include <fcntl.h>
 #include <regex.h>
+#include <signal.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "../../gateway/conn.h"
@@ -213,6 +215,90 @@ static void access_line_is_combined(void **state)
                          "\"http://a/\\\\x22b\" \"curl/7\\.88\\.1\" 0\\.00[0-9]{4}\n$");
 }
 
+static void access_line_of_a_pool(void **state)
+{
+    struct fake f;
+    char text[8192];
+
+    (void)state;
+    fake_init(&f);
+    f.stream.pool_name = "my \"php";
+    f.stream.pool_wait_ms = 12;
+    access_text(&f.stream, text, sizeof text);
+    assert_matches(text, " 0\\.00[0-9]{4} pool=my\\\\x20\\\\x22php wait=12ms\n$");
+}
+
+static void report_of(struct fake *f, const struct script_use *use)
+{
+    f->stream.pool_name = "cgi";
+    f->stream.report = access_report_new();
+    assert_non_null(f->stream.report);
+    access_report_end(f->stream.report, use);
+}
+
+static void access_line_of_a_script(void **state)
+{
+    static const struct {
+        struct script_use use;
+        const char *want;
+    } rows[] = {
+        {{0, 12999, 3456}, " wait=0ms exit=0 cpu=12ms mem=3456K\n$"},
+        {{W_EXITCODE(3, 0), 0, 1}, " exit=3 cpu=0ms mem=1K\n$"},
+        {{SIGKILL, 5000000, 0}, " signal=9 cpu=5000ms mem=0K\n$"},
+        /* what a hostile runner may write */
+        {{-1, UINT64_MAX, UINT64_MAX}, " cpu=18446744073709551ms mem=18446744073709551615K\n$"},
+    };
+    struct fake f;
+    char text[8192];
+
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        fake_init(&f);
+        report_of(&f, &rows[i].use);
+        access_text(&f.stream, text, sizeof text);
+        assert_matches(text, rows[i].want);
+        access_report_drop(f.stream.report);
+    }
+    fake_init(&f);
+    report_of(&f, NULL);
+    access_text(&f.stream, text, sizeof text);
+    assert_matches(text, " pool=cgi wait=0ms\n$");
+    access_report_drop(f.stream.report);
+}
+
+static unsigned n_woken;
+
+static void woken(struct log_batch *b)
+{
+    (void)b;
+    n_woken++;
+}
+
+/* The stream is over first: its line comes when the script is. */
+static void access_line_waits_for_the_script(void **state)
+{
+    struct log_batch b = {.wake = woken};
+    struct script_use use = {.status = SIGTERM, .cpu_us = 1000, .peak_kb = 7};
+    struct fake f;
+    char text[8192];
+
+    (void)state;
+    assert_int_equal(truncate(access_path, 0), 0);
+    fake_init(&f);
+    f.stream.pool_name = "cgi";
+    f.stream.report = access_report_new();
+    log_access(&b, &f.stream);
+    access_report_drop(f.stream.report);
+    assert_int_equal(buf_len(&b.lines), 0);
+    assert_int_equal(n_woken, 0);
+    access_report_end(f.stream.report, &use);
+    assert_int_equal(n_woken, 1);
+    log_batch_flush(&b);
+    read_file(access_path, text, sizeof text);
+    assert_matches(text, "^192.* pool=cgi wait=0ms signal=15 cpu=1ms mem=7K\n$");
+    buf_fini(&b.lines);
+}
+
 static void access_line_without_anything(void **state)
 {
     struct fake f;
@@ -319,12 +405,21 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(escapes),
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
-        T(error_line_has_its_shape),       T(error_line_stays_one_line),
-        T(error_line_is_bounded),          T(app_line_keeps_text_and_drops_control),
-        T(app_line_without_site_or_pid),   T(access_line_is_combined),
-        T(access_line_without_anything),   T(access_line_cannot_be_forged),
-        T(batch_is_written_when_full),     T(access_log_off),
-        T(reopened_under_the_same_number), T(missing_folder_is_an_error),
+        T(error_line_has_its_shape),
+        T(error_line_stays_one_line),
+        T(error_line_is_bounded),
+        T(app_line_keeps_text_and_drops_control),
+        T(app_line_without_site_or_pid),
+        T(access_line_is_combined),
+        T(access_line_of_a_pool),
+        T(access_line_of_a_script),
+        T(access_line_waits_for_the_script),
+        T(access_line_without_anything),
+        T(access_line_cannot_be_forged),
+        T(batch_is_written_when_full),
+        T(access_log_off),
+        T(reopened_under_the_same_number),
+        T(missing_folder_is_an_error),
 #undef T
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
