@@ -166,7 +166,7 @@ def test_start_timeout(place, start):
 
 def test_busy_process_is_not_taken_for_one_that_does_not_start(place, start, held):
     """Its first answer takes longer than start_timeout, and others wait in its backlog."""
-    gateway = start(pool_ini(place, processes=1, start_timeout="200ms",
+    gateway = start(pool_ini(place, processes=1, start_timeout="1500ms",
                              requests_per_process=4))
     some = held(gateway)
     some.hold("a")
@@ -174,7 +174,7 @@ def test_busy_process_is_not_taken_for_one_that_does_not_start(place, start, hel
         some.ask()
     # Time for it to be ended in, were it to be: there is no state to wait for.
     with pytest.raises(AssertionError):
-        gateway.wait_log("start_timeout", timeout=1)
+        gateway.wait_log("start_timeout", timeout=2)
     some.let_go("a")
     assert len({pid for pid, _ in some.results()}) == 1
 
