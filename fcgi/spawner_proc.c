@@ -114,6 +114,13 @@ static pid_t fork_it(struct proc *p, int out_fd, int *ret_error_fd, int *ret_err
     return pid;
 }
 
+static void close_probe(struct proc *p)
+{
+    if (p->probe_fd >= 0)
+        close(p->probe_fd);
+    p->probe_fd = -1;
+}
+
 static void link_proc(struct proc *p)
 {
     p->all_next = p->env->all;
@@ -130,7 +137,7 @@ static void unlink_proc(struct proc *p)
         p->all_next->all_prev = p->all_prev;
 }
 
-static int try_connect(const struct proc *p);
+static int try_connect(const struct proc *p, int *ret_fd);
 
 struct proc *proc_start(struct spawner_env *env, const struct spawner_socket *socket,
                         uint64_t now_ms, int *ret_err)
@@ -142,6 +149,7 @@ struct proc *proc_start(struct spawner_env *env, const struct spawner_socket *so
         *ret_err = ENOMEM;
         return NULL;
     }
+    p->probe_fd = -1;
     if (pipe2(out, O_CLOEXEC) < 0 || fcntl(out[0], F_SETFL, O_NONBLOCK) < 0) {
         *ret_err = errno;
         goto close_pipe;
@@ -161,7 +169,7 @@ struct proc *proc_start(struct spawner_env *env, const struct spawner_socket *so
     }
     /* So that there is something for it to accept.  Full already is as good. */
     if (socket->listen_fd >= 0)
-        (void)try_connect(p);
+        (void)try_connect(p, &p->probe_fd);
     p->kin.pid = fork_it(p, out[1], &exec_fd, ret_err);
     if (p->kin.pid < 0)
         goto close_pipe;
@@ -178,15 +186,16 @@ close_pipe:
         close(out[0]); /* no child has it: that also takes it out of the epoll */
     if (out[1] >= 0)
         close(out[1]);
+    close_probe(p);
     free(p);
     return NULL;
 }
 
 /* ---- ready ---- */
 
-/* Connect to its socket and close at once.  0, or errno.  What it reads of the connection is its
- * end; FastCGI applications go on to the next one then. */
-static int try_connect(const struct proc *p)
+/* Connect to its socket and say no more.  0, or errno.  What it reads of the connection is its
+ * end; FastCGI applications close it then, and go on to the next one. */
+static int try_connect(const struct proc *p, int *ret_fd)
 {
     struct sockaddr_storage addr;
     socklen_t len;
@@ -206,18 +215,24 @@ static int try_connect(const struct proc *p)
         if (poll(&pfd, 1, 0) == 1)
             (void)getsockopt(fd, SOL_SOCKET, SO_ERROR, &err, &err_len);
     }
-    if (fd >= 0)
+    if (err == 0 && ret_fd) {
+        shutdown(fd, SHUT_WR);
+        *ret_fd = fd;
+    } else if (fd >= 0) {
         close(fd);
+    }
     return err;
 }
 
+/* It closed ours, which was the first; or nobody waits to be accepted any more. */
 static bool takes_connections(const struct proc *p)
 {
-    struct pollfd pfd = {.fd = p->socket->listen_fd, .events = POLLIN};
+    struct pollfd fds[] = {{.fd = p->socket->listen_fd, .events = POLLIN},
+                           {.fd = p->probe_fd, .events = POLLIN}};
 
     if (p->socket->listen_fd < 0)
-        return try_connect(p) == 0;
-    return poll(&pfd, 1, 0) == 0; /* nobody waits to be accepted any more */
+        return try_connect(p, NULL) == 0;
+    return poll(fds, 2, 0) >= 0 && (!fds[0].revents || fds[1].revents);
 }
 
 static void look_if_ready(struct proc *p, uint64_t now_ms)
@@ -225,8 +240,10 @@ static void look_if_ready(struct proc *p, uint64_t now_ms)
     uint64_t limit_ms = (uint64_t)p->conf->start_timeout_ms;
 
     p->ready = p->exec_state == PROC_RUNNING && takes_connections(p);
-    if (p->ready)
+    if (p->ready) {
+        close_probe(p);
         return;
+    }
     if (limit_ms && now_ms >= p->started_ms + limit_ms) {
         log_line(CONF_LOG_ERROR,
                  "pool=%s process %ld took no connection within start_timeout, %llu ms: ended",
@@ -303,6 +320,7 @@ void proc_reaped(struct proc *p, uint64_t now_ms)
     if (p->exec_state == PROC_STARTING)
         p->exec_state = PROC_RUNNING;
     watch_close(&p->exec);
+    close_probe(p);
     read_output(p, READS_AT_END);
     lines_flush(&p->lines);
     p->reaped = true;
@@ -377,6 +395,7 @@ void proc_free(struct proc *p)
     if (!p)
         return;
     unlink_proc(p);
+    close_probe(p);
     watch_close(&p->exec);
     watch_close(&p->out);
     free(p);

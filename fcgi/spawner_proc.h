@@ -55,6 +55,7 @@ struct proc {
     struct watch exec;                   /* end of file when the program runs */
     enum proc_exec exec_state;
     struct spawner_exec_error error; /* PROC_FAILED */
+    int probe_fd; /* our connection that it has to take first; -1: it did, or there is none */
     bool reaped;
     bool ready; /* it takes connections */
     bool late;  /* ended for start_timeout */

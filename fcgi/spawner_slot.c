@@ -225,13 +225,6 @@ bool slot_reaped(struct slot *s, pid_t pid, int status, const struct rusage *usa
 
 void slot_tick(struct slot *s, uint64_t now_ms)
 {
-    if (s->current && s->current->exec_state == PROC_RUNNING &&
-        s->told_flags != flags_of(s->current)) {
-        if (s->told_flags == SLOT_UNTOLD)
-            log_line(CONF_LOG_INFO, "pool=%s process %ld started", s->conf->name,
-                     (long)s->current->kin.pid);
-        tell_running(s, now_ms);
-    }
     for (struct proc **at = &s->procs; *at;) {
         struct proc *p = *at;
         if (proc_tick(p, now_ms) && p != s->current) {
@@ -240,6 +233,14 @@ void slot_tick(struct slot *s, uint64_t now_ms)
         } else {
             at = &p->next;
         }
+    }
+    /* Behind what the looks found, so that the gateway hears of it in this turn. */
+    if (s->current && s->current->exec_state == PROC_RUNNING &&
+        s->told_flags != flags_of(s->current)) {
+        if (s->told_flags == SLOT_UNTOLD)
+            log_line(CONF_LOG_INFO, "pool=%s process %ld started", s->conf->name,
+                     (long)s->current->kin.pid);
+        tell_running(s, now_ms);
     }
     if (now_ms >= s->refuse_ms)
         refuse_now(s);
