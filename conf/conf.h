@@ -104,6 +104,7 @@ struct conf_route {
     int64_t body_limit;              /* -1: the site's */
     int request_body;                /* enum conf_body, -1: the site's */
     int response_body;               /* enum conf_body (SPOOL or STREAM), -1: the site's */
+    int64_t response_spool_limit;    /* 0: none, -1: the site's */
     int links;                       /* enum conf_links, -1: the site's */
     const char *file;                /* where the section is, for the log */
     unsigned line;
@@ -120,6 +121,7 @@ struct conf_site {
     int64_t body_limit; /* 1G unless set; 0: none */
     enum conf_body request_body;
     enum conf_body response_body;
+    int64_t response_spool_limit; /* bytes that wait of one response, 16M; 0: no limit */
     enum conf_links links;
     const struct conf_pool *authorizer; /* NULL: none */
     struct conf_route *routes; /* in the order of the file, then one for the files of root

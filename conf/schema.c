@@ -40,6 +40,7 @@ static const struct schema_word request_words[] = {{"auto", CONF_BODY_AUTO},
                                                    {NULL, 0}};
 static const struct schema_word response_words[] = {
     {"spool", CONF_BODY_SPOOL}, {"stream", CONF_BODY_STREAM}, {NULL, 0}};
+static const struct schema_word none_words[] = {{"none", 0}, {NULL, 0}};
 static const struct schema_word links_words[] = {
     {"inside", CONF_LINKS_INSIDE}, {"follow", CONF_LINKS_FOLLOW}, {NULL, 0}};
 static const struct schema_word multiplex_words[] = {{"off", 0}, {"auto", 1}, {NULL, 0}};
@@ -173,6 +174,9 @@ static const struct schema_key keys[] = {
     {SCHEMA_SITE, "response_body", SCHEMA_ENUM, 0, 0, "spool", NULL,
      "spool: take from the application what a slow client does not; stream: make it wait.",
      S(response_body), .words = response_words},
+    {SCHEMA_SITE, "response_spool_limit", SCHEMA_SIZE, 256 * KIB, SIZE_MOST, "16M", "bytes",
+     "Most that is taken of one response for a slow client; then the application waits.",
+     S(response_spool_limit), .words = none_words},
     {SCHEMA_SITE, "links", SCHEMA_ENUM, 0, 0, "inside", NULL,
      "Symbolic links are followed only where they end inside root (inside), or anywhere "
      "(follow).",
@@ -234,6 +238,9 @@ static const struct schema_key keys[] = {
      .unset = -1, .derived = true, .modes = SCHEMA_FILES | SCHEMA_TO_POOL},
     {SCHEMA_ROUTE, "response_body", SCHEMA_ENUM, 0, 0, "spool", NULL,
      "As in [site]; the site's unless set.", R(response_body), .words = response_words,
+     .unset = -1, .derived = true, .modes = SCHEMA_FILES | SCHEMA_TO_POOL},
+    {SCHEMA_ROUTE, "response_spool_limit", SCHEMA_SIZE, 256 * KIB, SIZE_MOST, "16M", "bytes",
+     "As in [site]; the site's unless set.", R(response_spool_limit), .words = none_words,
      .unset = -1, .derived = true, .modes = SCHEMA_FILES | SCHEMA_TO_POOL},
     {SCHEMA_ROUTE, "links", SCHEMA_ENUM, 0, 0, "inside", NULL,
      "As in [site]; the site's unless set.", R(links), .words = links_words, .unset = -1,

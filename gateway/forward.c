@@ -318,7 +318,7 @@ static void forward_begin(struct stream *s)
         forward_ask(f);
         return;
     }
-    f->in_spool = spool_new(w->spool, w->writers, s->loop, false, forward_in_spool_fn, f);
+    f->in_spool = spool_new(w->spool, w->writers, s->loop, NULL, forward_in_spool_fn, f);
     if (!f->in_spool) {
         forward_fail(f, GW_ENO_MEMORY);
         return;

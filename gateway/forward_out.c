@@ -5,7 +5,8 @@
  * The application is read as long as the stream's buffer takes it.  When that is full it is not
  * read for SLOW_MS; a client that is only a moment behind gets by with that.  One that is not
  * is slow: then the rest goes to a spool, so that the application is free for others, and from
- * there to the stream as the client takes it.
+ * there to the stream as the client takes it.  Once response_spool_limit bytes wait there, the
+ * application is read again only as the client takes some.
  */
 #include "forward.h"
 
@@ -20,7 +21,7 @@ enum {
                                        application that cannot be paused */
     HEAD_MAX = 64 * 1024,           /* of a response's head */
     STDERR_LINE = 2048,             /* longer lines are logged in pieces */
-    OUT_STEP = 64 * 1024,
+    OUT_STEP = STREAM_SLOW_HIGH,
 };
 
 int forward_parser_begin(struct forward *f)
@@ -60,6 +61,13 @@ static void out_finish_if_empty(struct forward *f)
     stream_finish(s);
 }
 
+static void out_caught_up(struct forward *f)
+{
+    if (f->spooling)
+        stream_caught_up(f->s);
+    f->spooling = false;
+}
+
 /* The stream has room: move what is spooled, until it is full (forward_writable goes on) or
  * the rest is not in memory (out_spool_fn does).  With nothing left the application writes to
  * the stream again. */
@@ -68,7 +76,7 @@ static void out_pump(struct forward *f)
     struct stream *s = f->s;
     ssize_t buffered = 0;
 
-    while (buffered < STREAM_OUT_HIGH) {
+    while (buffered < STREAM_SLOW_HIGH) {
         struct chain step = {0};
         if (spool_take(f->out_spool, &step, OUT_STEP) == 0)
             break;
@@ -86,7 +94,7 @@ static void out_pump(struct forward *f)
         return;
     }
     if (spool_len(f->out_spool) == 0)
-        f->spooling = false;
+        out_caught_up(f);
     if (!spool_congested(f->out_spool))
         out_resume(f);
     out_finish_if_empty(f);
@@ -98,7 +106,7 @@ static void out_spool_fn(void *arg)
     struct stream *s = f->s;
 
     lock_take(&s->conn->mu);
-    bool room = s->out.body.n < STREAM_OUT_HIGH; /* else forward_writable will come */
+    bool room = !s->out.want_writable; /* else forward_writable will come */
     lock_drop(&s->conn->mu);
     if (room)
         out_pump(f);
@@ -106,13 +114,27 @@ static void out_spool_fn(void *arg)
         out_resume(f);
 }
 
+static uint64_t out_limit(const struct stream *s)
+{
+    int64_t own = s->route->response_spool_limit;
+    return (uint64_t)(own >= 0 ? own : s->site->response_spool_limit);
+}
+
 static void out_spool_begin(struct forward *f)
 {
     struct worker *w = worker_of(f->s);
+    const struct spool_soft soft = {.most = out_limit(f->s)};
+    struct chain back = {0};
 
     if (!f->out_spool)
-        f->out_spool = spool_new(w->spool, w->writers, f->s->loop, true, out_spool_fn, f);
+        f->out_spool = spool_new(w->spool, w->writers, f->s->loop, &soft, out_spool_fn, f);
     f->spooling = f->out_spool != NULL;
+    if (!f->spooling)
+        return;
+    stream_slow(f->s, &back);
+    if (back.n)
+        (void)spool_append_chain(f->out_spool, &back); /* its error is met by who takes next */
+    chain_fini(&back);
 }
 
 void forward_slow_fn(struct loop *l, struct timer *t)
@@ -121,7 +143,7 @@ void forward_slow_fn(struct loop *l, struct timer *t)
 
     (void)l;
     out_spool_begin(f);
-    if (f->spooling)
+    if (f->spooling && !spool_congested(f->out_spool))
         out_resume(f);
 }
 
@@ -133,7 +155,7 @@ void forward_writable(struct stream *s)
         out_pump(f);
         return;
     }
-    f->spooling = false;
+    out_caught_up(f);
     out_resume(f);
 }
 

@@ -1,5 +1,6 @@
 #include "spool.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stddef.h>
@@ -9,6 +10,7 @@
 
 enum {
     READ_SIZE = 64 * 1024,
+    SOFT_READ = 32 * 1024,     /* for a slow client */
     WRITE_AT = 64 * 1024,      /* bytes of tail that are worth a job */
     CONGESTED_AT = 192 * 1024, /* bytes of tail that the file has not taken */
     LARGE_FILE = 1024 * 1024,  /* a file system takes its time to free more than this */
@@ -26,9 +28,10 @@ struct spool {
     struct chain front;   /* o */
     struct chain tail;    /* o */
     struct chain moving;  /* j  being written, or just read */
-    uint64_t file_read;   /* o  file offset of the next byte to be read */
+    uint64_t file_read;   /* o  number of the next byte to be read; file_at() is its offset */
     uint64_t file_end;    /* o  of the next byte to be written */
-    uint64_t reserved;    /* o  bytes taken from the budget */
+    uint64_t reserved;    /* o  bytes taken from the budget: what the file holds on the disk */
+    uint64_t most;        /* I  the file is a ring of so many bytes; 0: no ring */
     int file_fd;          /* j */
     enum spool_work work; /* o  what runs */
     int err;              /* o */
@@ -39,15 +42,17 @@ struct spool {
 };
 
 struct spool *spool_new(struct spool_budget *b, struct writers *writers, struct loop *loop,
-                        bool soft, spool_fn *fn, void *arg)
+                        const struct spool_soft *soft, spool_fn *fn, void *arg)
 {
     struct spool *sp = calloc(1, sizeof(*sp));
 
     if (!sp)
         return NULL;
+    assert(!soft || !soft->most || soft->most >= SPOOL_MOST_MIN);
     sp->budget = b;
     sp->writers = writers;
-    sp->soft = soft;
+    sp->soft = soft != NULL;
+    sp->most = soft ? soft->most : 0;
     sp->fn = fn;
     sp->arg = arg;
     sp->file_fd = -1;
@@ -78,14 +83,45 @@ uint64_t spool_len(const struct spool *sp)
     return sp->front.n + (sp->file_end - sp->file_read) + moving + sp->tail.n;
 }
 
+/* One more read of a backend would go over it. */
+static bool spool_at_most(const struct spool *sp)
+{
+    return sp->most && spool_len(sp) + READ_SIZE > sp->most;
+}
+
 bool spool_congested(const struct spool *sp)
 {
-    return sp->tail.n >= CONGESTED_AT;
+    return sp->tail.n >= (sp->full ? WRITE_AT : CONGESTED_AT) || spool_at_most(sp);
 }
 
 int spool_err(const struct spool *sp)
 {
     return sp->err;
+}
+
+/* ---- the file ---- */
+
+static uint64_t file_at(const struct spool *sp, uint64_t byte)
+{
+    return sp->most ? byte % sp->most : byte;
+}
+
+/* Of n bytes from byte on, those that come before the file's end. */
+static size_t file_run(const struct spool *sp, uint64_t byte, size_t n)
+{
+    uint64_t left = sp->most ? sp->most - byte % sp->most : n;
+    return left < n ? (size_t)left : n;
+}
+
+/* What it takes on the disk, once end bytes were written. */
+static uint64_t file_size(const struct spool *sp, uint64_t end)
+{
+    return sp->most && end > sp->most ? sp->most : end;
+}
+
+static uint64_t file_room(const struct spool *sp)
+{
+    return sp->most ? sp->most - (sp->file_end - sp->file_read) : UINT64_MAX;
 }
 
 /* ---- jobs ---- */
@@ -121,7 +157,8 @@ static void write_run(struct job *job)
     for (const struct chunk *k = sp->moving.head; k; k = k->next) {
         size_t done = k->off;
         while (done < k->len) {
-            ssize_t n = pwrite(sp->file_fd, k->data + done, k->len - done, (off_t)at);
+            ssize_t n = pwrite(sp->file_fd, k->data + done, file_run(sp, at, k->len - done),
+                               (off_t)file_at(sp, at));
             if (n < 0 && errno == EINTR)
                 continue;
             if (n <= 0) {
@@ -142,7 +179,7 @@ static void read_run(struct job *job)
 
     sp->job_err = 0;
     do {
-        n = pread(sp->file_fd, k->data, k->cap, (off_t)sp->file_read);
+        n = pread(sp->file_fd, k->data, k->cap, (off_t)file_at(sp, sp->file_read));
     } while (n < 0 && errno == EINTR);
     if (n <= 0)
         sp->job_err = GW_ESPOOL_DISK;
@@ -170,6 +207,13 @@ static void spool_file_is_empty(struct spool *sp)
     sp->full = false;
 }
 
+/* What was on its way into the file is again in front of what came since. */
+static void spool_move_back(struct spool *sp)
+{
+    chain_move(&sp->moving, &sp->tail);
+    chain_move(&sp->tail, &sp->moving);
+}
+
 static void spool_job_done(struct loop *l, struct job *job)
 {
     struct spool *sp = (struct spool *)(void *)job;
@@ -178,11 +222,9 @@ static void spool_job_done(struct loop *l, struct job *job)
     (void)l;
     sp->work = WORK_NONE;
     if (sp->job_err && work == WORK_WRITE)
-        spool_unreserve(sp, sp->moving.n);
+        spool_unreserve(sp, sp->reserved - file_size(sp, sp->file_end));
     if (sp->job_err && work == WORK_WRITE && sp->soft) {
-        /* Nothing is lost: it stays in memory, in front of what came since. */
-        chain_move(&sp->moving, &sp->tail);
-        chain_move(&sp->tail, &sp->moving);
+        spool_move_back(sp); /* nothing is lost */
         sp->full = true;
     } else if (sp->job_err) {
         sp->err = sp->job_err;
@@ -237,7 +279,7 @@ void spool_free(struct spool *sp)
 static bool spool_read_warm(struct spool *sp, struct chunk *k)
 {
     struct iovec iov = {k->data, k->cap};
-    ssize_t n = preadv2(sp->file_fd, &iov, 1, (off_t)sp->file_read, RWF_NOWAIT);
+    ssize_t n = preadv2(sp->file_fd, &iov, 1, (off_t)file_at(sp, sp->file_read), RWF_NOWAIT);
 
     if (n <= 0)
         return false;
@@ -250,7 +292,9 @@ static bool spool_read_warm(struct spool *sp, struct chunk *k)
 static void spool_read(struct spool *sp)
 {
     uint64_t have = sp->file_end - sp->file_read;
-    struct chunk *k = chunk_new(have < READ_SIZE ? (size_t)have : READ_SIZE);
+    size_t most = sp->soft ? SOFT_READ : READ_SIZE;
+    size_t n = have < most ? (size_t)have : most;
+    struct chunk *k = chunk_new(file_run(sp, sp->file_read, n));
 
     if (!k) {
         sp->err = GW_ENO_MEMORY;
@@ -262,21 +306,53 @@ static void spool_read(struct spool *sp)
     spool_start(sp, WORK_READ);
 }
 
+/* Whole chunks from the front of src, up to n bytes. */
+static void move_chunks(struct chain *dst, struct chain *src, uint64_t n)
+{
+    struct chunk *k;
+
+    while ((k = src->head) && k->len - k->off <= n) {
+        n -= k->len - k->off;
+        src->n -= k->len - k->off;
+        src->head = k->next;
+        if (!src->head)
+            src->tail = NULL;
+        k->next = NULL;
+        chain_append_chunk(dst, k);
+    }
+}
+
+/* What the next write takes along.  A soft spool's front goes into the file, too, if nobody
+ * waits for it: that is what many slow clients cost in memory. */
+static void spool_move(struct spool *sp)
+{
+    uint64_t room = file_room(sp);
+
+    if (sp->soft && !sp->wanted && sp->file_end == sp->file_read && sp->front.n <= room) {
+        room -= sp->front.n;
+        chain_move(&sp->moving, &sp->front);
+    }
+    move_chunks(&sp->moving, &sp->tail, room);
+}
+
 static void spool_write(struct spool *sp)
 {
     struct spool_budget *b = sp->budget;
-    uint64_t n = sp->tail.n;
-    uint64_t used = atomic_fetch_add_explicit(&b->used, n, memory_order_relaxed) + n;
 
-    if (b->limit && used > b->limit) {
+    spool_move(sp);
+    if (sp->moving.n == 0)
+        return; /* no room before something is read */
+    uint64_t n = file_size(sp, sp->file_end + sp->moving.n) - sp->reserved;
+    uint64_t used = atomic_fetch_add_explicit(&b->used, n, memory_order_relaxed) + n;
+    if (n && b->limit && used > b->limit) {
         atomic_fetch_sub_explicit(&b->used, n, memory_order_relaxed);
+        spool_move_back(sp);
         sp->full = sp->soft;
         if (!sp->soft)
             sp->err = GW_ESPOOL_LIMIT;
         return;
     }
     sp->reserved += n;
-    chain_move(&sp->moving, &sp->tail);
     spool_start(sp, WORK_WRITE);
 }
 
@@ -304,10 +380,11 @@ static void spool_go_on(struct spool *sp)
         spool_empty_file(sp);
         if (sp->work != WORK_NONE)
             return;
-        if (sp->front.n == 0)
+        if (sp->front.n == 0 && (sp->wanted || sp->full || sp->tail.n <= sp->budget->memory))
             chain_move(&sp->front, &sp->tail); /* what waited for the file is next */
     }
-    if (sp->tail.n >= WRITE_AT && !sp->full)
+    /* At the limit nothing comes that would make a batch of it. */
+    if (!sp->full && (sp->tail.n >= WRITE_AT || (sp->tail.n && spool_at_most(sp))))
         spool_write(sp);
 }
 
@@ -358,7 +435,6 @@ size_t spool_take(struct spool *sp, struct chain *to, size_t max)
         chain_drop(&sp->front, s.n);
         done += s.n;
     }
-    if (sp->front.n)
-        sp->wanted = false;
+    sp->wanted = done < max;
     return done;
 }

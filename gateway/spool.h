@@ -1,13 +1,16 @@
 /*
  * gateway/spool.h - bytes that wait: in memory first, then in an unlinked file of spool_dir.
  *
- * Shape    a queue of bytes:  front (memory) | file | tail (memory, on its way into the file)
+ * Shape    a queue of bytes:  front (memory) | file | tail (memory, on its way into the file).
+ *          With a most the file is written round and round, so that a reader that is always
+ *          behind needs no more disk than that, however long it goes on
  * Units    bytes
  * Result   errors are kept in the spool (spool_err) and reported by its callback:
  *          GW_ESPOOL_LIMIT, GW_ESPOOL_DISK, GW_ENO_MEMORY
  * Threads  the loop it was made on; file work runs as jobs of the writer threads (THREADS.md,
  *          rule 5)
- * Memory   at most memory + 256 KiB are held, when the caller heeds spool_congested()
+ * Memory   at most memory + 256 KiB are held, when the caller heeds spool_congested().  A soft
+ *          one that nobody takes from has all but 64 KiB in its file once there is one
  */
 #ifndef GATEWAY_SPOOL_H
 #define GATEWAY_SPOOL_H
@@ -31,10 +34,17 @@ struct spool_budget {
  * call. */
 typedef void spool_fn(void *arg);
 
-/* soft: at the limit (spool_limit, full disk) it stays congested instead of failing, for
- * data whose source can be made to wait.  NULL: memory is out. */
+/* Whose source can be made to wait: at a limit (most, spool_limit, full disk) it stays congested
+ * instead of failing. */
+struct spool_soft {
+    uint64_t most; /* bytes that wait in it, at least SPOOL_MOST_MIN; 0: no limit of its own */
+};
+
+enum { SPOOL_MOST_MIN = 256 * 1024 };
+
+/* soft (copied): NULL for data that must be taken or refused.  NULL: memory is out. */
 struct spool *spool_new(struct spool_budget *b, struct writers *writers, struct loop *loop,
-                        bool soft, spool_fn *fn, void *arg);
+                        const struct spool_soft *soft, spool_fn *fn, void *arg);
 void spool_free(struct spool *sp); /* fn is not called any more */
 
 /* Add bytes.  0, or the spool's error. */
@@ -48,8 +58,9 @@ int spool_append_chain(struct spool *sp, struct chain *from);
 size_t spool_take(struct spool *sp, struct chain *to, size_t max);
 
 uint64_t spool_len(const struct spool *sp); /* bytes in it, wherever */
-bool spool_congested(
-    const struct spool *sp); /* the file does not keep up: add no more until fn */
+/* The file does not keep up, or most is reached: add no more until fn, or until something was
+ * taken. */
+bool spool_congested(const struct spool *sp);
 int spool_err(const struct spool *sp);
 
 #endif

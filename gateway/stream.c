@@ -203,10 +203,18 @@ static size_t stream_cut(struct stream *s, size_t n)
     return n;
 }
 
+static void stream_full_locked(struct stream *s, size_t high)
+{
+    lock_assert_held(&s->conn->mu);
+    s->out.want_writable = true;
+    s->out.low = high / 2;
+}
+
 /* k is a filled chunk, or p[0..n) is copied. */
 static ssize_t stream_put(struct stream *s, struct chunk *k, const void *p, size_t n)
 {
     struct conn *c = s->conn;
+    size_t high = s->out.slow ? STREAM_SLOW_HIGH : STREAM_OUT_HIGH;
     int rc = 0;
 
     loop_assert_owner(s->loop);
@@ -229,9 +237,9 @@ static ssize_t stream_put(struct stream *s, struct chunk *k, const void *p, size
             c->proto->body_ready(s);
     }
     size_t buffered = s->out.body.n;
-    if (buffered >=
-        STREAM_OUT_HIGH) /* and so until the low mark, though less may be added meanwhile */
-        s->out.want_writable = true;
+    if (buffered >= high)
+        stream_full_locked(s,
+                           high); /* until the low mark, though less may be added meanwhile */
     lock_drop(&c->mu);
     if (rc < 0) {
         stream_abort(s, rc);
@@ -249,6 +257,31 @@ ssize_t stream_send_body(struct stream *s, const void *p, size_t n)
 ssize_t stream_send_chunk(struct stream *s, struct chunk *k)
 {
     return stream_put(s, k, NULL, k->len - k->off);
+}
+
+void stream_slow(struct stream *s, struct chain *ret_back)
+{
+    struct stream_out *out = &s->out;
+    struct chunk *kept = chunk_new(STREAM_SLOW_HIGH);
+
+    out->slow = true;
+    lock_take(&s->conn->mu);
+    if (kept && out->body.n > STREAM_SLOW_HIGH) {
+        kept->len = (uint32_t)chain_take(&out->body, kept->data, STREAM_SLOW_HIGH);
+        chain_move(ret_back, &out->body);
+        chain_append_chunk(&out->body, kept);
+        kept = NULL;
+        stream_full_locked(s, STREAM_SLOW_HIGH);
+    }
+    lock_drop(&s->conn->mu);
+    free(kept);
+    if (out->left >= 0)
+        out->left += (int64_t)ret_back->n; /* it will be counted again */
+}
+
+void stream_caught_up(struct stream *s)
+{
+    s->out.slow = false;
 }
 
 static void stream_log_error(const struct stream *s, int err)
@@ -492,7 +525,7 @@ void stream_out_took_locked(struct stream *s, size_t n)
 {
     lock_assert_held(&s->conn->mu);
     s->out.n_body += n;
-    if (s->out.want_writable && s->out.body.n < STREAM_OUT_LOW) {
+    if (s->out.want_writable && s->out.body.n < s->out.low) {
         s->out.want_writable = false;
         stream_event_locked(s, STREAM_EV_WRITABLE);
     }

@@ -71,12 +71,19 @@ struct stream_out {
     bool no_body;       /* m  HEAD, 204, 304: body bytes are dropped where they are handed in */
     bool want_writable; /* m  the producer stopped at the high mark and waits for
                            handler->writable */
+    size_t low;         /* m  the low mark then: half of the high one that was met */
+    bool slow;          /* o  the high mark is that for a slow client */
     bool closed;        /* m  the protocol is through with the stream; sent bytes go nowhere */
     uint64_t n_body;    /* m  body bytes the protocol took; for the access log */
     int64_t left; /* o  bytes still owed of the announced Content-Length; -1: none announced */
 };
 
-enum { STREAM_OUT_HIGH = 128 * 1024, STREAM_OUT_LOW = 64 * 1024, STREAM_IN_HIGH = 64 * 1024 };
+enum {
+    STREAM_OUT_HIGH = 128 * 1024,
+    STREAM_OUT_LOW = STREAM_OUT_HIGH / 2,
+    STREAM_SLOW_HIGH = 32 * 1024, /* hundreds of slow clients are to cost little */
+    STREAM_IN_HIGH = 64 * 1024
+};
 
 /* Field keys:  I set when made, constant   o worker only   m under conn->mu */
 struct stream {
@@ -145,6 +152,12 @@ int stream_send_head(struct stream *s, const struct response *r);
 ssize_t stream_send_body(struct stream *s, const void *p, size_t n);
 /* The same, handing over a filled chunk (freed by the stream, also on failure). */
 ssize_t stream_send_chunk(struct stream *s, struct chunk *k);
+
+/* The client is slow, and what it does not take waits elsewhere: the marks are those for slow
+ * clients from now on, and what is buffered over the high one is handed back, to be sent again.
+ * Or it caught up. */
+void stream_slow(struct stream *s, struct chain *ret_back);
+void stream_caught_up(struct stream *s);
 
 /* The response is complete.  Less than the announced Content-Length: the stream is aborted with
  * ECGI_SHORT. */

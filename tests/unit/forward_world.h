@@ -176,7 +176,8 @@ static inline int setup(void **state)
     w.route = run_pool;
     budget = (struct spool_budget){.dir = "/tmp", .memory = 64 * 1024};
     w.worker.spool = &budget;
-    route = (struct conf_route){.pool = 0, .request_body = -1, .response_body = -1};
+    route = (struct conf_route){
+        .pool = 0, .request_body = -1, .response_body = -1, .response_spool_limit = -1};
     site = (struct conf_site){
         .name = "site", .request_body = CONF_BODY_AUTO, .response_body = CONF_BODY_SPOOL};
     n_asked = n_aborted = 0;

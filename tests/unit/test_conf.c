@@ -39,6 +39,7 @@ static void test_minimal(void **state)
     assert_true(site->body_limit == 1 << 30);
     assert_int_equal(site->request_body, CONF_BODY_AUTO);
     assert_int_equal(site->response_body, CONF_BODY_SPOOL);
+    assert_true(site->response_spool_limit == 16 << 20);
     assert_int_equal(site->links, CONF_LINKS_INSIDE);
 
     const struct conf_route *route = &site->routes[0];
@@ -51,6 +52,7 @@ static void test_minimal(void **state)
     assert_true(route->body_limit == -1);
     assert_int_equal(route->request_body, -1);
     assert_int_equal(route->response_body, -1);
+    assert_true(route->response_spool_limit == -1);
     assert_int_equal(route->links, -1);
     assert_string_equal(route->auth_realm, "restricted");
 

@@ -342,16 +342,11 @@ int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
     const struct CMUnitTest tests[] = {
-        T(test_least),
-        T(test_least_one_at_a_time),
-        T(test_round_robin),
-        T(test_round_robin_is_smooth),
-        T(test_max),
-        T(test_backup),
-        T(test_hash),
-        T(test_hash_and_kept_connections),
-        T(test_tried),
-        T(test_added),
+        T(test_least),       T(test_least_one_at_a_time),
+        T(test_round_robin), T(test_round_robin_is_smooth),
+        T(test_max),         T(test_backup),
+        T(test_hash),        T(test_hash_and_kept_connections),
+        T(test_tried),       T(test_added),
         T(test_retired),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
