@@ -19,7 +19,8 @@ def gateway(module_place):
     def refuse(conn):
         conn.send(end_request(conn.request().number, 0, 2))
 
-    with Backend(str(place / "over.sock"), refuse):
+    with Backend(str(place / "over.sock"), refuse), \
+            Backend(str(place / "closes.sock"), lambda conn: None):
         with Gateway(place, f"""
             [site main]
             root = {place}/public
@@ -27,6 +28,8 @@ def gateway(module_place):
             root = {place}/public
             [route main /down/]
             pool = down
+            [route main /closes/]
+            pool = closes
             [route main /over/]
             pool = over
             [route main /auth/]
@@ -41,6 +44,8 @@ def gateway(module_place):
             root = {place}/cgi
             [pool down]
             connect = unix:{place}/nobody-listens.sock
+            [pool closes]
+            connect = unix:{place}/closes.sock
             [pool over]
             connect = unix:{place}/over.sock
             [pool scripts]
@@ -62,7 +67,7 @@ ERRORS = [
     ("GET", "/auth/x", None, 401, ["www-authenticate"]),
     ("POST", "/small/x", b"x" * 11, 413, []),
     ("GET", "/over/x", None, 503, []),
-    ("GET", "/down/x", None, 502, []),
+    ("GET", "/closes/x", None, 502, []),
     ("GET", "/cgi/empty", None, 502, []),
     ("GET", "/cgi/missing", None, 404, []),
     ("GET", "/cgi/plain", None, 403, []),
@@ -89,7 +94,7 @@ def test_error_page(gateway, row):
         assert inside not in pages["h1"], "the page tells of the inside"
 
 
-@pytest.mark.parametrize("path", ["/nowhere", "/down/x"])
+@pytest.mark.parametrize("path", ["/nowhere", "/closes/x"])
 def test_head_of_an_error_page(gateway, proto, path):
     get = gateway.fetch(proto, path)
     head = gateway.fetch(proto, path, method="HEAD")
@@ -104,7 +109,9 @@ def test_page_does_not_repeat_the_request(gateway, proto):
 
 
 @pytest.mark.parametrize("pool, path, text", [
-    ("down", "/down/x", "backend refused the connection"),
+    # the first ones are refused by the server, the next by the pool that knows
+    ("down", "/down/x", "client.*(backend refused the connection|pool down)"),
+    ("closes", "/closes/x", "backend closed before its answer was complete"),
     ("over", "/over/x", "backend answered FCGI_OVERLOADED"),
     ("scripts", "/cgi/empty", "application ended without a response head"),
 ])
