@@ -13,12 +13,9 @@
 
 enum {
     REDIRECTS_MAX = 5, /* lighttpd's number for local redirects */
-    BODY_STEP =
-        128 *
-        1024, /* bytes taken from a spool at a time: more than the backend takes at once, so
-                 that
-                             * one that takes all there is does not keep the worker from its
-                             * other streams */
+    /* Bytes taken from a spool at a time: more than the backend takes at once, so that one that
+     * takes all there is does not keep the worker from its other streams. */
+    BODY_STEP = 128 * 1024,
 };
 
 static void forward_ask(struct forward *f);
@@ -51,6 +48,10 @@ void forward_release(struct forward *f)
     f->parsing = false;
     forward_stderr_flush(f); /* the last words of what crashed have no line end */
     buf_fini(&f->stderr_line);
+    const struct forward_role *role = f->role;
+    f->role = NULL;
+    if (role && role->release)
+        role->release(f);
 }
 
 /* A refusal that passes: say when to come back (RFC 9110 10.2.3). */
@@ -114,14 +115,33 @@ static void body_wait(struct forward *f, bool for_client)
     s->waits_for_body = for_client;
 }
 
+/* STDIN is through: a filter's DATA. */
+static void data_pump(struct forward *f)
+{
+    if (f->role && f->role->data)
+        f->role->data(f);
+}
+
+static void body_end(struct forward *f)
+{
+    f->body_ended = true;
+    fcgi_request_stdin_end(f->req);
+    if (f->req)
+        data_pump(f);
+}
+
 /* Hand the backend what it takes. */
 static void body_pump(struct forward *f)
 {
     struct stream *s = f->s;
     size_t n;
 
-    if (!f->req || !f->granted_ms || !s->req.has_body)
+    if (!f->req || !f->granted_ms)
         return;
+    if (!f->body || f->body_ended) {
+        data_pump(f);
+        return;
+    }
     if (f->in_spool) {
         do {
             if (f->in_next.n == 0)
@@ -139,7 +159,7 @@ static void body_pump(struct forward *f)
     if (f->in_spool && spool_err(f->in_spool))
         forward_fail(f, spool_err(f->in_spool));
     else if (body_all_handed_over(f))
-        fcgi_request_stdin_end(f->req);
+        body_end(f);
     else if (!f->in_spool)
         body_wait(f, s->in.n == 0);
 }
@@ -212,22 +232,30 @@ static void forward_granted(void *arg)
     struct forward *f = arg;
     struct stream *s = f->s;
     struct buf *params = &worker_of(s)->params;
+    struct metavars_ask ask = {FCGI_RESPONDER, f->content_length, -1, 0};
     /* Where one kept connection was closed others may be: the second time we look before. */
-    bool idempotent = method_is_idempotent(s->req.method) && !s->req.has_body && f->tries == 1;
+    bool idempotent = method_is_idempotent(s->req.method) && !f->body && f->tries == 1;
 
     wait_over(f);
     f->granted_ms = loop_now_ms(s->loop);
     buf_clear(params);
-    int rc = metavars_build(s, f->m, f->content_length, params);
+    if (f->role)
+        ask.role = f->role->role;
+    if (f->role && f->role->ask)
+        f->role->ask(f, &ask);
+    int rc = metavars_build(s, f->m, &ask, params);
     if (rc < 0 || (rc = forward_parser_begin(f)) < 0) {
         forward_fail(f, rc);
         return;
     }
     want_report(f);
-    fcgi_request_begin(f->req, FCGI_RESPONDER, params, idempotent, s->req.has_body);
+    f->body_ended = false;
+    fcgi_request_begin(f->req, ask.role, params, idempotent, f->body);
     if (!f->req)
         return; /* it failed at once */
-    if (s->req.has_body && !f->in_spool)
+    if (f->role && f->role->begin)
+        f->role->begin(f);
+    if (f->body && !f->in_spool)
         stream_want_body(s);
     body_pump(f);
 }
@@ -302,18 +330,18 @@ static void forward_begin(struct stream *s)
     struct forward *f = s->handler_state;
     struct worker *w = worker_of(s);
     int mode = body_mode(s);
-    bool unknown = s->req.has_body && s->req.content_length < 0;
 
-    if (s->body_limit && s->req.content_length > 0 &&
+    f->body = s->req.has_body && !(f->role && f->role->bodiless);
+    bool unknown = f->body && s->req.content_length < 0;
+    if (f->body && s->body_limit && s->req.content_length > 0 &&
         (uint64_t)s->req.content_length > s->body_limit) {
         stream_error(s, GW_EBODY_LARGE); /* before a byte of it is read */
         return;
     }
-    f->content_length = s->req.has_body ? s->req.content_length : -1;
+    f->content_length = f->body ? s->req.content_length : -1;
     if (!s->req.has_body && s->req.content_length == 0)
         f->content_length = 0; /* an empty POST says so */
-    f->collecting =
-        s->req.has_body && (mode == CONF_BODY_SPOOL || (unknown && mode == CONF_BODY_AUTO));
+    f->collecting = f->body && (mode == CONF_BODY_SPOOL || (unknown && mode == CONF_BODY_AUTO));
     if (!f->collecting) {
         forward_ask(f);
         return;
@@ -342,7 +370,8 @@ static const struct handler forward_handler = {
     .closed = forward_closed,
 };
 
-void forward_start(struct stream *s, struct pool *pool, struct route_match *m)
+void forward_start_role(struct stream *s, struct pool *pool, struct route_match *m,
+                        const struct forward_role *role, void *state)
 {
     struct forward *f = arena_zalloc(&s->arena, sizeof(*f));
 
@@ -353,8 +382,15 @@ void forward_start(struct stream *s, struct pool *pool, struct route_match *m)
     f->s = s;
     f->pool = pool;
     f->m = m;
+    f->role = role;
+    f->role_state = state;
     f->slow.fn = forward_slow_fn;
     forward_asker(f);
     s->pool_name = pool_conf(pool)->name;
     stream_handle(s, &forward_handler, f);
+}
+
+void forward_start(struct stream *s, struct pool *pool, struct route_match *m)
+{
+    forward_start_role(s, pool, m, NULL, NULL);
 }

@@ -11,26 +11,54 @@
 
 #include "../fcgi/client.h"
 #include "../fcgi/response.h"
+#include "metavars.h"
 #include "router.h"
 #include "spool.h"
 #include "stream.h"
 
 union sockaddr_any;
+struct forward;
+
+/* What the other roles do differently; each hook may be NULL. */
+struct forward_role {
+    uint16_t role; /* FCGI_AUTHORIZER, FCGI_FILTER */
+    bool bodiless; /* the request's body is not its business: held back */
+
+    /* Complete what the role's variables are. */
+    void (*ask)(struct forward *f, struct metavars_ask *ask);
+    /* A request begins, perhaps again. */
+    void (*begin)(struct forward *f);
+    /* STDIN is all handed over: a filter's DATA may follow.  Again whenever there is room. */
+    void (*data)(struct forward *f);
+    /* The final head came; r is what will be sent.  true: it is taken: nothing goes to the
+     * client, and the rest of the output is dropped. */
+    bool (*head)(struct forward *f, struct response *r);
+    /* Body bytes for the client, before they go. */
+    void (*body)(struct forward *f, const uint8_t *p, size_t n);
+    /* The application ended.  true: the role goes on from here itself. */
+    bool (*end)(struct forward *f, uint32_t app_status);
+    /* All is over, however: drop what state holds. */
+    void (*release)(struct forward *f);
+};
 
 struct forward {
     struct stream *s;
     struct pool *pool;
     struct route_match *m;
+    const struct forward_role *role; /* NULL: a responder */
+    void *role_state;
     struct fcgi_request *req; /* NULL when none is under way */
     struct fcgi_asker asker;
     unsigned tries; /* requests begun */
     int tried_err;  /* how the last of them failed; 0: none did */
 
     /* request body */
+    bool body;              /* there is one, and it goes to the application */
     struct spool *in_spool; /* NULL unless spooled */
     struct chain in_next;   /* taken from the spool, not yet by the backend */
     int64_t content_length; /* what CONTENT_LENGTH says, -1: left out */
     bool collecting;        /* the spool is still being filled */
+    bool body_ended;        /* STDIN's end was handed over */
     bool body_sent;         /* the backend took body bytes: no retry */
 
     /* response */
@@ -38,6 +66,7 @@ struct forward {
     bool parsing;            /* parser is initialised */
     bool head_done;          /* the final head went to the stream */
     bool redirect;           /* local redirect: the rest of the output is dropped */
+    bool taken;              /* role->head took it: likewise */
     bool streams;            /* never spooled: event streams, X-Accel-Buffering: no */
     bool ended;              /* END_REQUEST came; what is spooled still has to go out */
     bool paused;             /* the backend is not read */
@@ -50,6 +79,10 @@ struct forward {
     uint64_t asked_ms; /* 0: it waits for no slot */
     uint64_t granted_ms;
 };
+
+/* forward_start() in another role than responder; state is the role's. */
+void forward_start_role(struct stream *s, struct pool *pool, struct route_match *m,
+                        const struct forward_role *role, void *state);
 
 /* Drop everything; s is no longer touched by us. */
 void forward_release(struct forward *f);

@@ -207,6 +207,8 @@ static void out_body(struct forward *f, const uint8_t *p, size_t n)
         conn_log(s->conn, CONF_LOG_WARN, GW_OK,
                  "pool=%s sent more than its Content-Length: cut", s->pool_name);
     }
+    if (f->role && f->role->body)
+        f->role->body(f, p, n);
     if (f->spooling || (f->out_spool && spool_len(f->out_spool))) {
         out_to_spool(f, p, n);
         return;
@@ -232,18 +234,12 @@ static int out_head(struct forward *f)
 
     if (h->status < 200) {
         /* An interim head; the final one follows. */
-        if (h->status != 101)
+        if (h->status != 101 && !(f->role && f->role->bodiless))
             stream_send_interim(s, h->status, h->fields, h->n_fields);
         response_parser_fini(&f->parser);
         return forward_parser_begin(f);
     }
     f->head_done = true;
-    if (h->kind == RESPONSE_LOCAL_REDIRECT) {
-        f->redirect = true; /* when the application is through: its slot may be the only one */
-        return 0;
-    }
-    f->streams = h->nph || field_says(h, SLICE("Content-Type"), SLICE("text/event-stream")) ||
-                 field_says(h, SLICE("X-Accel-Buffering"), SLICE("no"));
     struct response r = {
         .status = h->status,
         .reason = h->reason,
@@ -251,6 +247,16 @@ static int out_head(struct forward *f)
         .n_fields = h->n_fields,
         .content_length = h->content_length,
     };
+    if (f->role && f->role->head && f->role->head(f, &r)) {
+        f->taken = true;
+        return 0;
+    }
+    if (h->kind == RESPONSE_LOCAL_REDIRECT) {
+        f->redirect = true; /* when the application is through: its slot may be the only one */
+        return 0;
+    }
+    f->streams = h->nph || field_says(h, SLICE("Content-Type"), SLICE("text/event-stream")) ||
+                 field_says(h, SLICE("X-Accel-Buffering"), SLICE("no"));
     return stream_send_head(s, &r);
 }
 
@@ -272,7 +278,7 @@ void forward_stdout(void *arg, const uint8_t *p, size_t n)
         p += used;
         n -= (size_t)used;
     }
-    if (n && !f->redirect)
+    if (n && !f->redirect && !f->taken)
         out_body(f, p, n);
 }
 
@@ -343,6 +349,8 @@ void forward_end(void *arg, uint32_t app_status)
         forward_fail(f, no_head_err(f));
         return;
     }
+    if (f->role && f->role->end && f->role->end(f, app_status))
+        return;
     if (f->redirect) {
         forward_redirect(f);
         return;

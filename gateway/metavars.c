@@ -1,6 +1,7 @@
 #include "metavars.h"
 
 #include <arpa/inet.h>
+#include <fastcgi.h>
 
 #include "../fcgi/params.h"
 #include "conn.h"
@@ -12,7 +13,7 @@
 struct metavars {
     struct stream *s;
     const struct route_match *m;
-    int64_t content_length;
+    const struct metavars_ask *ask;
     struct buf *out;
 };
 
@@ -59,7 +60,7 @@ static struct slice auth_type(const struct metavars *v, char scratch[64])
 
 static struct slice content_length(const struct metavars *v, char scratch[64])
 {
-    return v->content_length >= 0 ? number(scratch, v->content_length) : unset;
+    return v->ask->content_length >= 0 ? number(scratch, v->ask->content_length) : unset;
 }
 
 static struct slice content_type(const struct metavars *v, char scratch[64])
@@ -75,6 +76,19 @@ static struct slice document_root(const struct metavars *v, char scratch[64])
 {
     (void)scratch;
     return if_any(v->m->document_root);
+}
+
+static struct slice data_length(const struct metavars *v, char scratch[64])
+{
+    return v->ask->data_length >= 0 ? number(scratch, v->ask->data_length) : unset;
+}
+
+/* Seconds since 1970 (FastCGI 6.4), which has nothing to say of what is older. */
+static struct slice data_last_mod(const struct metavars *v, char scratch[64])
+{
+    int64_t at = v->ask->data_last_mod;
+
+    return v->ask->data_length >= 0 ? number(scratch, at < 0 ? 0 : at) : unset;
 }
 
 static struct slice gateway_interface(const struct metavars *v, char scratch[64])
@@ -246,6 +260,8 @@ static const struct metavar_rule rules[] = {
     RULE("CONTENT_LENGTH", content_length),       /* 4.1.2 */
     RULE("CONTENT_TYPE", content_type),           /* 4.1.3 */
     RULE("DOCUMENT_ROOT", document_root),         /* Apache's */
+    RULE("FCGI_DATA_LAST_MOD", data_last_mod),    /* FastCGI 6.4 */
+    RULE("FCGI_DATA_LENGTH", data_length),        /* FastCGI 6.4 */
     RULE("GATEWAY_INTERFACE", gateway_interface), /* 4.1.4 */
     RULE("HTTPS", https),                         /* Apache's */
     RULE("HTTP_HOST", http_host),                 /* 4.1.18; over HTTP/2 from :authority */
@@ -268,7 +284,24 @@ static const struct metavar_rule rules[] = {
     RULE("SERVER_SOFTWARE", server_software),     /* 4.1.17 */
 };
 
-/* ---- the route's ---- */
+bool metavars_is_own(struct slice name)
+{
+    for (size_t i = 0; i < sizeof(rules) / sizeof(rules[0]); i++) {
+        if (slice_eq(name, rules[i].name))
+            return true;
+    }
+    return false;
+}
+
+/* FastCGI 6.3: "The Web server does not send CONTENT_LENGTH, PATH_INFO, PATH_TRANSLATED, and
+ * SCRIPT_NAME headers." */
+static bool is_withheld(struct slice name)
+{
+    return slice_eq(name, SLICE("PATH_INFO")) || slice_eq(name, SLICE("PATH_TRANSLATED")) ||
+           slice_eq(name, SLICE("SCRIPT_NAME")) || slice_eq(name, SLICE("CONTENT_LENGTH"));
+}
+
+/* ---- the route's, the authorizer's ---- */
 
 bool metavars_env_has(const struct conf_route *route, struct slice name)
 {
@@ -286,8 +319,22 @@ static int put_rules(const struct metavars *v)
     for (size_t i = 0; i < sizeof(rules) / sizeof(rules[0]); i++) {
         if (metavars_env_has(v->m->route, rules[i].name))
             continue;
+        if (v->ask->role == FCGI_AUTHORIZER && is_withheld(rules[i].name))
+            continue;
         struct slice value = rules[i].value(v, scratch);
         if (value.p && fcgi_params_put(v->out, rules[i].name, value) < 0)
+            return GW_ENO_MEMORY;
+    }
+    return 0;
+}
+
+static int put_vars(const struct metavars *v)
+{
+    const struct route_match *m = v->m;
+
+    for (size_t i = 0; i < m->n_vars; i++) {
+        if (!metavars_env_has(m->route, m->vars[i].name) &&
+            fcgi_params_put(v->out, m->vars[i].name, m->vars[i].value) < 0)
             return GW_ENO_MEMORY;
     }
     return 0;
@@ -298,6 +345,8 @@ static int put_env(const struct metavars *v)
     const struct conf_route *route = v->m->route;
 
     for (unsigned i = 0; i < route->n_env; i++) {
+        if (v->ask->role == FCGI_AUTHORIZER && is_withheld(route->env[i].name))
+            continue;
         if (fcgi_params_put(v->out, route->env[i].name, route->env[i].value) < 0)
             return GW_ENO_MEMORY;
     }
@@ -317,16 +366,18 @@ static size_t estimate(const struct metavars *v)
     return n;
 }
 
-int metavars_build(struct stream *s, const struct route_match *m, int64_t length,
-                   struct buf *out)
+int metavars_build(struct stream *s, const struct route_match *m,
+                   const struct metavars_ask *ask, struct buf *out)
 {
-    struct metavars v = {s, m, length, out};
+    struct metavars v = {s, m, ask, out};
 
     if (!buf_reserve(out, estimate(&v)))
         return GW_ENO_MEMORY;
     int rc = put_rules(&v);
     if (rc == 0)
-        rc = metavars_put_fields(s, m->route, out);
+        rc = metavars_put_fields(s, m, out);
+    if (rc == 0)
+        rc = put_vars(&v);
     if (rc == 0)
         rc = put_env(&v);
     return rc;

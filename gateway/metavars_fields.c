@@ -74,7 +74,7 @@ static struct slice variable_name(char *out, struct slice name, uint32_t *ret_ha
     return slice_of(out, name.n ? name.n + 5 : 0);
 }
 
-static bool passes(const struct conf_route *route, struct slice name)
+static bool passes(const struct route_match *m, struct slice name)
 {
     for (size_t i = 0; i < sizeof(dropped) / sizeof(dropped[0]); i++) {
         if (slice_eq(name, dropped[i]))
@@ -82,9 +82,9 @@ static bool passes(const struct conf_route *route, struct slice name)
     }
     /* A password for our check is none of the application's business; where the route checks
      * nothing, the application may (Basic or Bearer of its own). */
-    if (route->auth_basic && slice_eq(name, SLICE("HTTP_AUTHORIZATION")))
+    if (m->route->auth_basic && slice_eq(name, SLICE("HTTP_AUTHORIZATION")))
         return false;
-    return !metavars_env_has(route, name);
+    return !fields_find(m->vars, m->n_vars, name) && !metavars_env_has(m->route, name);
 }
 
 /* Behind the others of its name, or as the first of it.  head_fields bounds the number of
@@ -107,7 +107,7 @@ static void var_link(struct var *vars, uint32_t i, uint32_t *bucket)
 }
 
 /* One for each field, those of one name linked; NULL when memory is out. */
-static struct var *vars_of(const struct request *req, const struct conf_route *route,
+static struct var *vars_of(const struct request *req, const struct route_match *m,
                            struct arena *a)
 {
     uint32_t buckets[VAR_BUCKETS] = {0};
@@ -122,7 +122,7 @@ static struct var *vars_of(const struct request *req, const struct conf_route *r
     for (uint32_t i = 0; i < req->n_fields; i++) {
         uint32_t hash = 0; /* set with every name; GCC cannot see it */
         vars[i].name = variable_name(names, req->fields[i].name, &hash);
-        if (vars[i].name.n && passes(route, vars[i].name)) {
+        if (vars[i].name.n && passes(m, vars[i].name)) {
             var_link(vars, i, &buckets[hash % VAR_BUCKETS]);
             names += vars[i].name.n;
         }
@@ -153,14 +153,14 @@ static struct slice joined_value(struct arena *a, const struct field *fields,
     return slice_of(p, n);
 }
 
-int metavars_put_fields(struct stream *s, const struct conf_route *route, struct buf *out)
+int metavars_put_fields(struct stream *s, const struct route_match *m, struct buf *out)
 {
     const struct request *req = &s->req;
     const struct var *vars;
 
     if (!req->n_fields)
         return 0;
-    vars = vars_of(req, route, &s->arena);
+    vars = vars_of(req, m, &s->arena);
     if (!vars)
         return GW_ENO_MEMORY;
     for (uint32_t i = 0; i < req->n_fields; i++) {

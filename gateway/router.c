@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include "auth.h"
+#include "authorizer.h"
 #include "errors.h"
 #include "hosts.h"
 #include "mime.h"
@@ -30,7 +31,10 @@ struct routing {
     struct route_hit hit;
     unsigned at; /* routes tried so far */
     unsigned n_indexes;
-    bool encoded_slash; /* in the path as sent */
+    bool encoded_slash;                /* in the path as sent */
+    const struct route_entry *allowed; /* its authorizer let the request pass */
+    int resolved;                      /* what the path is there; index, if that is it */
+    struct slice index;
 };
 
 /* ---- making ---- */
@@ -178,19 +182,29 @@ static void routing_dispatch(struct routing *g)
     }
 }
 
-/* The route in g->hit applies and its credentials are shown.  False: it does not after all. */
-static bool routing_take(struct routing *g)
+/* What the path is on the route in g->hit, of which nobody hears yet. */
+static int routing_resolve(struct routing *g)
+{
+    const struct route_entry *e = g->hit.entry;
+
+    g->m->document_root = e->root;
+    if (e->route->redirect_status)
+        return RESOLVED;
+    if (!e->backend && g->encoded_slash) /* no file name has a slash */
+        return GW_EREQ_PATH;
+    return resolve(&g->s->arena, &g->hit, g->m, &g->index);
+}
+
+/* The request may have what it asks for.  False: routing goes on. */
+static bool routing_act(struct routing *g)
 {
     const struct conf_route *route = g->hit.entry->route;
-    struct slice index;
+    int rc = g->resolved;
 
     if (route->redirect_status) {
         answer_location(g->s, route->redirect_status, slice_str(route->redirect));
         return true;
     }
-    int rc = GW_EREQ_PATH;
-    if (g->hit.entry->backend || !g->encoded_slash) /* no file name has a slash */
-        rc = resolve(&g->s->arena, &g->hit, g->m, &index);
     switch (rc) {
     case RESOLVED:
         routing_dispatch(g);
@@ -205,7 +219,7 @@ static bool routing_take(struct routing *g)
             rc = GW_ENOT_FOUND;
             break;
         }
-        g->m->path = index; /* which another route may have: index.php */
+        g->m->path = g->index; /* which another route may have: index.php */
         g->at = 0;
         return false;
     }
@@ -215,6 +229,33 @@ static bool routing_take(struct routing *g)
 
 static void routing_run(struct routing *g);
 
+static void routing_allowed(struct stream *s, void *arg)
+{
+    struct routing *g = arg;
+
+    (void)s;
+    g->allowed = g->hit.entry;
+    if (!routing_act(g))
+        routing_run(g);
+}
+
+/* The route in g->hit applies and its credentials are shown.  False: it does not after all.
+ * The path is looked at before an authorizer is asked, so that it can be told SCRIPT_FILENAME;
+ * what was found is not told before it agreed.  It is asked once for a folder and its index. */
+static bool routing_take(struct routing *g)
+{
+    const struct route_entry *e = g->hit.entry;
+
+    g->resolved = routing_resolve(g);
+    if (g->resolved == RESOLVE_NEXT)
+        return false;
+    if (e->authorizer && g->allowed != e) {
+        authorizer_start(g->s, e->authorizer, g->m, routing_allowed, g);
+        return true;
+    }
+    return routing_act(g);
+}
+
 static void routing_authed(struct stream *s, void *arg, const struct auth_result *res)
 {
     struct routing *g = arg;
@@ -223,8 +264,11 @@ static void routing_authed(struct stream *s, void *arg, const struct auth_result
         answer_unauthorized(s, g->hit.entry->route, res->err);
         return;
     }
-    s->remote_user = res->user;
-    s->auth_type = SLICE("Basic");
+    /* For the index of a folder it is checked again, behind an authorizer's own word. */
+    if (g->allowed != g->hit.entry || !s->remote_user.n) {
+        s->remote_user = res->user;
+        s->auth_type = SLICE("Basic");
+    }
     if (!routing_take(g))
         routing_run(g);
 }

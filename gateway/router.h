@@ -36,9 +36,11 @@ struct route_match {
     struct slice path_translated; /* PATH_TRANSLATED: path_info below the site's root; empty
                                      without one of them */
     struct slice document_root;   /* of the route, else the site; empty if neither */
-    struct slice file; /* absolute file name: SCRIPT_FILENAME for pools, the file for files;
+    struct slice file;  /* absolute file name: SCRIPT_FILENAME for pools, the file for files;
                           empty if none */
-    int file_fd;       /* files: open beneath the root, or -1; owned by the match's user */
+    struct field *vars; /* what authorizers said: request variables */
+    size_t n_vars, cap_vars;
+    int file_fd; /* files: open beneath the root, or -1; owned by the match's user */
 };
 
 /*

@@ -83,6 +83,12 @@ static int entry_regex(struct route_entry *e, FILE *errors_to)
     return 0;
 }
 
+static struct pool *pool_of(const struct conf *conf, struct pool *const *pools,
+                            const struct conf_pool *p)
+{
+    return p && pools ? pools[p - conf->pools] : NULL;
+}
+
 static int entry_init(struct routes *t, struct route_entry *e, const struct conf *conf,
                       const struct conf_route *r, struct pool *const *pools)
 {
@@ -94,6 +100,8 @@ static int entry_init(struct routes *t, struct route_entry *e, const struct conf
         e->backend = &conf->pools[r->pool];
         e->pool = pools ? pools[r->pool] : NULL;
     }
+    e->authorizer = pool_of(conf, pools, r->authorizer);
+    e->filter = pool_of(conf, pools, r->filter);
     e->own_root = r->root != NULL;
     e->root = absolute(&t->arena, r->root ? r->root : site->root);
     e->site_root = absolute(&t->arena, site->root);

@@ -25,6 +25,8 @@ struct route_entry {
     const struct conf_route *route;
     struct pool *pool;               /* NULL: files or redirect */
     const struct conf_pool *backend; /* NULL as pool */
+    struct pool *authorizer;         /* asked before; NULL: nobody is */
+    struct pool *filter;             /* of files; NULL: none */
     struct slice root; /* absolute, NUL-terminated; the route's, else the site's; n = 0: none */
     bool own_root;     /* root maps what is below the prefix, not the whole path */
     struct slice script;    /* absolute; n = 0: none */

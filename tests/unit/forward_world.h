@@ -116,13 +116,18 @@ unsigned pool_retry_after(struct pool *p)
     return 7;
 }
 
-int metavars_build(struct stream *s, const struct route_match *m, int64_t content_length,
-                   struct buf *out)
+int metavars_build(struct stream *s, const struct route_match *m,
+                   const struct metavars_ask *ask, struct buf *out)
 {
     (void)s;
     (void)m;
-    announced = content_length;
+    announced = ask->content_length;
     return buf_puts(out, SLICE("params"));
+}
+
+bool metavars_is_own(struct slice name)
+{
+    return slice_eq(name, SLICE("SERVER_NAME"));
 }
 
 void log_app_line(int level, const char *pool, const char *site, long pid, struct slice text)

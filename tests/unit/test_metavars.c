@@ -3,6 +3,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <arpa/inet.h>
+#include <fastcgi.h>
 #include <stdlib.h>
 #include <cmocka.h>
 
@@ -70,6 +71,7 @@ static struct conf_route route;
 static struct conn conn;
 static struct stream stream;
 static struct route_match match;
+static struct metavars_ask ask;
 static struct field fields[128];
 
 #define S(literal)                                                                             \
@@ -81,6 +83,7 @@ static int setup(void **state)
 {
     (void)state;
     route = (struct conf_route){.pool = 0};
+    ask = (struct metavars_ask){FCGI_RESPONDER, -1, -1, 0};
     memset(&conn, 0, sizeof(conn));
     strcpy(conn.peer_text, "192.0.2.7");
     conn.peer_port = 40123;
@@ -134,7 +137,8 @@ static void build(int64_t content_length)
     struct fcgi_params reader;
 
     got.n = 0;
-    assert_int_equal(metavars_build(&stream, &match, content_length, &out), 0);
+    ask.content_length = content_length;
+    assert_int_equal(metavars_build(&stream, &match, &ask, &out), 0);
     fcgi_params_init(&reader, 1 << 20);
     assert_int_equal(fcgi_params_feed(&reader, buf_at(&out), buf_len(&out), collect, NULL), 0);
     assert_int_equal(fcgi_params_end(&reader), 0);
@@ -386,6 +390,59 @@ static void route_variables(void **state)
     assert_string_equal(got.name[got.n - 1], "HTTPS"); /* last */
 }
 
+/* What an authorizer said lies over the client's fields, and the route over both. */
+static void authorizer_variables(void **state)
+{
+    static struct field vars[] = {
+        {S("HALL_NAME"), S("Alice W.")},
+        {S("HTTP_X_USER"), S("alice")},
+        {S("FROM_ROUTE"), S("authorizer")},
+    };
+    static struct conf_env env[] = {{S("FROM_ROUTE"), S("route")}};
+
+    (void)state;
+    match.vars = vars;
+    match.n_vars = 3;
+    route.env = env;
+    route.n_env = 1;
+    add("X-User", "mallory");
+    add("X-Other", "x");
+    build(-1);
+    EXPECT({"HALL_NAME", "Alice W."}, {"HTTP_X_USER", "alice"}, {"FROM_ROUTE", "route"},
+           {"HTTP_X_OTHER", "x"});
+}
+
+/* FastCGI 6.3 and 6.4 */
+static void other_roles(void **state)
+{
+    static struct conf_env env[] = {{S("SCRIPT_NAME"), S("/x")}, {S("LEVEL"), S("2")}};
+
+    (void)state;
+    build(-1);
+    EXPECT({"FCGI_DATA_LENGTH", NULL}, {"FCGI_DATA_LAST_MOD", NULL});
+    ask.role = FCGI_FILTER;
+    ask.data_length = 0;
+    ask.data_last_mod = 1700000000;
+    build(3);
+    EXPECT({"FCGI_DATA_LENGTH", "0"}, {"FCGI_DATA_LAST_MOD", "1700000000"},
+           {"CONTENT_LENGTH", "3"}, {"SCRIPT_NAME", "/cgi-bin/hello"}, {"PATH_INFO", "/a b"});
+    ask.data_last_mod = -5; /* before 1970 */
+    build(-1);
+    EXPECT({"FCGI_DATA_LAST_MOD", "0"});
+
+    ask = (struct metavars_ask){FCGI_AUTHORIZER, -1, -1, 0};
+    route.env = env;
+    route.n_env = 2;
+    add("Content-Type", "text/x");
+    build(-1);
+    EXPECT({"CONTENT_LENGTH", NULL}, {"PATH_INFO", NULL}, {"PATH_TRANSLATED", NULL},
+           {"SCRIPT_NAME", NULL}, {"LEVEL", "2"}, {"CONTENT_TYPE", "text/x"},
+           {"SCRIPT_FILENAME", "/srv/cgi/hello"}, {"DOCUMENT_ROOT", "/srv/cgi"},
+           {"REQUEST_URI", "/cgi-bin/hello/a%20b?x=1&y[]=%20;z"},
+           {"QUERY_STRING", "x=1&y[]=%20;z"}, {"REQUEST_METHOD", "GET"},
+           {"REMOTE_ADDR", "192.0.2.7"});
+}
+
 static void long_values(void **state)
 {
     static char name[400], value[70000];
@@ -396,7 +453,7 @@ static void long_values(void **state)
     memset(value, 'v', sizeof(value) - 1);
     add(name, value);
     add("X-After", "here");
-    assert_int_equal(metavars_build(&stream, &match, -1, &out), 0);
+    assert_int_equal(metavars_build(&stream, &match, &ask, &out), 0);
     assert_true(buf_len(&out) > sizeof(name) + sizeof(value));
     assert_non_null(memmem(buf_at(&out), buf_len(&out), "HTTP_X_AFTERhere", 16));
     buf_fini(&out);
@@ -407,10 +464,20 @@ static void long_values(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(plain_get),        TEST(what_is_empty),   TEST(post_over_tls_and_h2),
-        TEST(server_names),     TEST(addresses),       TEST(fields_become_variables),
-        TEST(fields_that_stay), TEST(authorization),   TEST(repeated_fields),
-        TEST(many_fields),      TEST(route_variables), TEST(long_values),
+        TEST(plain_get),
+        TEST(what_is_empty),
+        TEST(post_over_tls_and_h2),
+        TEST(server_names),
+        TEST(addresses),
+        TEST(fields_become_variables),
+        TEST(fields_that_stay),
+        TEST(authorization),
+        TEST(repeated_fields),
+        TEST(many_fields),
+        TEST(route_variables),
+        TEST(long_values),
+        TEST(authorizer_variables),
+        TEST(other_roles),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -9,6 +9,7 @@
 #include <cmocka.h>
 
 #include "../../gateway/auth.h"
+#include "../../gateway/authorizer.h"
 #include "../../gateway/router.h"
 
 /* ---- what the router did with the stream ---- */
@@ -23,8 +24,13 @@ static struct {
     struct pool *pool;
     struct route_match *m;
     char location[256], allow[128], challenge[128];
-    unsigned n_auth;
+    unsigned n_auth, n_authorizer;
     int auth_err;
+    struct pool *authorizer;
+    char asked_file[256];
+    bool refuses;
+    authorizer_done_fn *authorizer_done; /* while it is being asked */
+    void *authorizer_arg;
 } did;
 
 static void note(const char *what, int status, const struct field *fields, size_t n)
@@ -107,6 +113,33 @@ void auth_check(struct stream *s, const struct conf_route *route, auth_done_fn *
     (void)route;
     did.n_auth++;
     done(s, arg, &(struct auth_result){did.auth_err, SLICE("alice")});
+}
+
+void authorizer_start(struct stream *s, struct pool *pool, struct route_match *m,
+                      authorizer_done_fn *done, void *arg)
+{
+    (void)s;
+    assert_string_equal(did.what, ""); /* nothing is told before */
+    did.n_authorizer++;
+    did.authorizer = pool;
+    snprintf(did.asked_file, sizeof(did.asked_file), "%.*s", SLICE_FMT(m->file));
+    if (did.refuses) {
+        if (m->file_fd >= 0)
+            close(m->file_fd);
+        note("refused", 403, NULL, 0);
+        return;
+    }
+    did.authorizer_done = done;
+    did.authorizer_arg = arg;
+}
+
+static void authorizer_allows(struct stream *s)
+{
+    authorizer_done_fn *done = did.authorizer_done;
+
+    assert_non_null(done);
+    did.authorizer_done = NULL;
+    done(s, did.authorizer_arg);
 }
 
 /* ---- the tree ---- */
@@ -335,6 +368,29 @@ static struct conf_route routes[] = {
      .links = CONF_LINKS_FOLLOW,
      .script_check = CONF_UNSET},
 };
+static struct conf_route guarded_routes[] = {
+    {.pattern = S("/"),
+     .prefix = S("/"),
+     .pool = -1,
+     .authorizer = &conf_pools[POOL_APP],
+     INHERIT},
+    {.pattern = S("*.php"),
+     .prefix = S("/"),
+     .suffix = S(".php"),
+     .pool = POOL_PHP,
+     .authorizer = &conf_pools[POOL_TCP],
+     .auth_basic = true,
+     INHERIT},
+    {.pattern = S("/old/"),
+     .prefix = S("/old/"),
+     .pool = -1,
+     .redirect_status = 302,
+     .redirect = "/new",
+     .authorizer = &conf_pools[POOL_APP],
+     INHERIT},
+    {.pattern = S("/open/"), .prefix = S("/open/"), .pool = POOL_APP, INHERIT},
+};
+static struct slice guarded_hosts[] = {S("guarded.example")};
 static struct slice site_hosts[] = {S("example.org")};
 static struct conf_site sites[] = {
     {.name = "example",
@@ -347,10 +403,21 @@ static struct conf_site sites[] = {
      .links = CONF_LINKS_INSIDE,
      .routes = routes,
      .n_routes = sizeof(routes) / sizeof(routes[0])},
+    {.name = "guarded",
+     .hosts = guarded_hosts,
+     .n_hosts = 1,
+     .root = site_root,
+     .index = site_index,
+     .n_index = 2,
+     .links = CONF_LINKS_INSIDE,
+     .routes = guarded_routes,
+     .n_routes = sizeof(guarded_routes) / sizeof(guarded_routes[0])},
 };
-static struct conf conf = {.sites = sites, .n_sites = 1, .pools = conf_pools, .n_pools = 4};
+static struct conf conf = {.sites = sites, .n_sites = 2, .pools = conf_pools, .n_pools = 4};
 
 /* ---- running one request ---- */
+
+static struct slice authority = S("example.org:80");
 
 static void run_with(struct router *r, struct stream *s, const char *method, const char *target,
                      int auth_err, int64_t content_length)
@@ -362,7 +429,7 @@ static void run_with(struct router *r, struct stream *s, const char *method, con
     *s = (struct stream){0};
     arena_init(&s->arena);
     s->req.method = slice_str(method);
-    s->req.authority = SLICE("example.org:80");
+    s->req.authority = authority;
     s->req.target = slice_str(target);
     q = slice_find(s->req.target, '?');
     s->req.has_query = q >= 0;
@@ -727,6 +794,55 @@ static void body_limits(void **state)
     router_free(r);
 }
 
+/* Whatever a path leads to, nobody hears of it before the route's authorizer agreed. */
+static void authorizers(void **state)
+{
+    static const struct {
+        const char *target, *file; /* what the authorizer hears of, below the tree */
+        unsigned pool, asked;      /* who, how often until it is answered */
+        const char *what;
+        int status;
+    } table[] = {
+        {"/read.txt", "site/read.txt", POOL_APP, 1, "files", 0},
+        {"/nothing", "", POOL_APP, 1, "error", 404},
+        {"/up.txt", "", POOL_APP, 1, "error", 403},
+        {"/read.txt%2f", "", POOL_APP, 1, "error", 400},
+        {"/sub", "", POOL_APP, 1, "answer", 301},
+        {"/sub/", "", POOL_APP, 1, "files", 0}, /* once for both */
+        {"/old/x", "", POOL_APP, 1, "answer", 302},
+        {"/app.php/x", "site/app.php", POOL_TCP, 1, "pool", 0},
+        {"/php/", "", POOL_APP, 2, "pool", 0}, /* its index has another */
+        {"/x.d/in.php", "site/x.d/in.php", POOL_TCP, 1, "pool", 0},
+        {"/open/x", "", POOL_APP, 0, "pool", 0},
+        {"/folder.php/", "", POOL_APP, 1, "files", 0}, /* not the .php route, after all */
+    };
+    struct router *r = new_router();
+    struct stream s;
+    char file[256];
+
+    (void)state;
+    authority = SLICE("guarded.example");
+    for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
+        run_with(r, &s, "GET", table[i].target, 0, -1);
+        for (unsigned k = 0; k < table[i].asked; k++) {
+            assert_string_equal(did.what, "");
+            snprintf(file, sizeof(file), "%s%s%s", table[i].file[0] ? dir : "",
+                     table[i].file[0] ? "/" : "", table[i].file);
+            if (k == 0) {
+                assert_string_equal(did.asked_file, file);
+                assert_ptr_equal(did.authorizer, pools[table[i].pool]);
+            }
+            authorizer_allows(&s);
+        }
+        if (strcmp(did.what, table[i].what) != 0 || did.status != table[i].status)
+            fail_msg("%s: %s %d", table[i].target, did.what, did.status);
+        assert_int_equal(did.n_authorizer, table[i].asked);
+        arena_fini(&s.arena);
+    }
+    authority = SLICE("example.org:80");
+    router_free(r);
+}
+
 static void bad_expression(void **state)
 {
     struct conf_route bad = routes[0];
@@ -771,6 +887,7 @@ int main(void)
         cmocka_unit_test(methods),
         cmocka_unit_test(passwords),
         cmocka_unit_test(body_limits),
+        cmocka_unit_test(authorizers),
         cmocka_unit_test(bad_expression),
         cmocka_unit_test(no_descriptor_is_left),
     };
