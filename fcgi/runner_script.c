@@ -415,6 +415,10 @@ static void finish(struct script *s)
         return;
     if (s->cause == BY_TIMEOUT && !s->head_sent)
         runner_put_status(s->c, "504 Gateway Timeout");
+    /* Not every server makes an error of an answer without a head.  h2cgi does, and says so on
+     * its own page. */
+    if (s->phase == LIVE && s->pid && !s->head_sent && !s->r->usage)
+        runner_put_status(s->c, "502 Bad Gateway");
     if (s->phase == LIVE && s->pid && WIFSIGNALED(s->status)) {
         char text[64];
         (void)snprintf(text, sizeof(text), "ended by signal %d (%.32s)", WTERMSIG(s->status),
