@@ -122,13 +122,31 @@ def test_credit_of_refused_bodies_is_given_back(client):
     assert len(client.response(number).body) > 200000
 
 
-def test_upload_over_the_window_is_a_flow_control_error(gateway, proto):
-    with dial(proto, gateway) as client:
-        client.wait(lambda: client.peer_settings)
-        number = client.request("POST", "/app/x", [("content-length", "90000000")], end=False)
-        for _ in range(200):
-            if not client.try_send(DataFrame(number, data=b"x" * 16384)):
-                break
-        client.wait(lambda: client.goaway or client.streams[number].reset is not None)
-        code = client.goaway.error_code if client.goaway else client.streams[number].reset
-        assert code == FLOW_CONTROL_ERROR
+def test_upload_over_the_window_is_a_flow_control_error(place, start, proto):
+    """Nobody reads the body, so no window that the gateway ever gives holds 32 MiB of it."""
+    go = threading.Event()
+
+    def serve(conn):
+        conn.begin()
+        go.wait(20)
+
+    with Backend(str(place / "app.sock"), serve):
+        gateway = start(f"""
+            [site main]
+            root = {place}/public
+            [route main /]
+            pool = app
+            request_body = stream
+            [pool app]
+            connect = unix:{place}/app.sock
+            """)
+        with dial(proto, gateway) as client:
+            client.wait(lambda: client.peer_settings)
+            number = client.request("POST", "/x", [("content-length", "90000000")], end=False)
+            for _ in range(2048):
+                if not client.try_send(DataFrame(number, data=b"x" * 16384)):
+                    break
+            client.wait(lambda: client.goaway or client.streams[number].reset is not None)
+            code = client.goaway.error_code if client.goaway else client.streams[number].reset
+            assert code == FLOW_CONTROL_ERROR
+            go.set()
