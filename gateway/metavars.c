@@ -7,6 +7,7 @@
 #include "conn.h"
 #include "hosts.h"
 #include "metavars_fields.h"
+#include "tls.h"
 #include "version.h"
 
 /* What the rules read and write. */
@@ -15,6 +16,7 @@ struct metavars {
     const struct route_match *m;
     const struct metavars_ask *ask;
     struct buf *out;
+    struct tls_facts tls; /* version is NULL without TLS; sni is in the stream's arena */
 };
 
 /* ---- the request's own: one row each ---- */
@@ -76,6 +78,13 @@ static struct slice document_root(const struct metavars *v, char scratch[64])
 {
     (void)scratch;
     return if_any(v->m->document_root);
+}
+
+/* nginx's: what the path came to, with the name of an index. */
+static struct slice document_uri(const struct metavars *v, char scratch[64])
+{
+    (void)scratch;
+    return if_any(v->m->path);
 }
 
 static struct slice data_length(const struct metavars *v, char scratch[64])
@@ -218,9 +227,12 @@ static struct slice server_name(const struct metavars *v, char scratch[64])
     return host.n ? host : SLICE("localhost");
 }
 
+/* Of the connection's own end; a unix socket has none, and links are made from it. */
 static struct slice server_port(const struct metavars *v, char scratch[64])
 {
-    return number(scratch, v->s->conn->local_port);
+    const struct conn *c = v->s->conn;
+
+    return number(scratch, c->local_port ? c->local_port : c->is_tls ? 443 : 80);
 }
 
 /* "HTTP/2.0" is what the peers' applications know; RFC 3875 4.1.16 wants a minor number. */
@@ -245,6 +257,38 @@ static struct slice server_software(const struct metavars *v, char scratch[64])
     return SLICE("h2cgi/" H2CGI_VERSION);
 }
 
+/* ---- TLS: the names are mod_ssl's ---- */
+
+static struct slice ssl_protocol(const struct metavars *v, char scratch[64])
+{
+    (void)scratch;
+    return v->tls.version ? slice_str(v->tls.version) : unset;
+}
+
+static struct slice ssl_cipher(const struct metavars *v, char scratch[64])
+{
+    (void)scratch;
+    return v->tls.version ? slice_str(v->tls.cipher) : unset;
+}
+
+static struct slice ssl_cipher_bits(const struct metavars *v, char scratch[64])
+{
+    return v->tls.version ? number(scratch, v->tls.cipher_bits) : unset;
+}
+
+static struct slice ssl_used_bits(const struct metavars *v, char scratch[64])
+{
+    return v->tls.version ? number(scratch, v->tls.used_bits) : unset;
+}
+
+static struct slice ssl_sni(const struct metavars *v, char scratch[64])
+{
+    (void)scratch;
+    return v->tls.version ? if_any(slice_str(v->tls.sni)) : unset;
+}
+
+/* ---- all of them ---- */
+
 struct metavar_rule {
     struct slice name;
     metavar_fn *value;
@@ -260,6 +304,7 @@ static const struct metavar_rule rules[] = {
     RULE("CONTENT_LENGTH", content_length),       /* 4.1.2 */
     RULE("CONTENT_TYPE", content_type),           /* 4.1.3 */
     RULE("DOCUMENT_ROOT", document_root),         /* Apache's */
+    RULE("DOCUMENT_URI", document_uri),           /* nginx's */
     RULE("FCGI_DATA_LAST_MOD", data_last_mod),    /* FastCGI 6.4 */
     RULE("FCGI_DATA_LENGTH", data_length),        /* FastCGI 6.4 */
     RULE("GATEWAY_INTERFACE", gateway_interface), /* 4.1.4 */
@@ -270,6 +315,7 @@ static const struct metavar_rule rules[] = {
     RULE("QUERY_STRING", query_string),           /* 4.1.7, always there, may be empty */
     RULE("REDIRECT_STATUS", redirect_status),     /* php-cgi's */
     RULE("REMOTE_ADDR", remote_addr),             /* 4.1.8 */
+    RULE("REMOTE_HOST", remote_addr),             /* 4.1.9: names are not looked up */
     RULE("REMOTE_PORT", remote_port),             /* Apache's */
     RULE("REMOTE_USER", remote_user),             /* 4.1.11, only after a check of ours */
     RULE("REQUEST_METHOD", request_method),       /* 4.1.12 */
@@ -282,6 +328,11 @@ static const struct metavar_rule rules[] = {
     RULE("SERVER_PORT", server_port),             /* 4.1.15 */
     RULE("SERVER_PROTOCOL", server_protocol),     /* 4.1.16 */
     RULE("SERVER_SOFTWARE", server_software),     /* 4.1.17 */
+    RULE("SSL_CIPHER", ssl_cipher),               /* mod_ssl's, as the others */
+    RULE("SSL_CIPHER_ALGKEYSIZE", ssl_cipher_bits),
+    RULE("SSL_CIPHER_USEKEYSIZE", ssl_used_bits),
+    RULE("SSL_PROTOCOL", ssl_protocol),
+    RULE("SSL_TLS_SNI", ssl_sni),
 };
 
 bool metavars_is_own(struct slice name)
@@ -355,11 +406,26 @@ static int put_env(const struct metavars *v)
 
 /* ---- all of it ---- */
 
+/* The session is under the connection's lock, and so is its name of the host. */
+static int take_tls(struct metavars *v)
+{
+    struct conn *c = v->s->conn;
+
+    if (!c->is_tls || !c->tls)
+        return 0;
+    lock_take(&c->mu);
+    tls_facts(c->tls, &v->tls);
+    struct slice sni = arena_printf(&v->s->arena, "%s", v->tls.sni);
+    lock_drop(&c->mu);
+    v->tls.sni = sni.p;
+    return sni.p ? 0 : GW_ENO_MEMORY;
+}
+
 /* Enough room that the buffer is not moved while it fills. */
 static size_t estimate(const struct metavars *v)
 {
     const struct request *req = &v->s->req;
-    size_t n = 1024 + 2 * req->target.n + 3 * v->m->path.n;
+    size_t n = 1280 + 2 * req->target.n + 4 * v->m->path.n;
 
     for (size_t i = 0; i < req->n_fields; i++)
         n += req->fields[i].name.n + req->fields[i].value.n + 16;
@@ -369,11 +435,13 @@ static size_t estimate(const struct metavars *v)
 int metavars_build(struct stream *s, const struct route_match *m,
                    const struct metavars_ask *ask, struct buf *out)
 {
-    struct metavars v = {s, m, ask, out};
+    struct metavars v = {.s = s, .m = m, .ask = ask, .out = out};
 
     if (!buf_reserve(out, estimate(&v)))
         return GW_ENO_MEMORY;
-    int rc = put_rules(&v);
+    int rc = take_tls(&v);
+    if (rc == 0)
+        rc = put_rules(&v);
     if (rc == 0)
         rc = metavars_put_fields(s, m, out);
     if (rc == 0)

@@ -346,21 +346,17 @@ const char *tls_error(const struct tls *t)
     return t->error ? t->error : "";
 }
 
-const char *tls_version(const struct tls *t)
+void tls_facts(const struct tls *t, struct tls_facts *ret_facts)
 {
-    return SSL_get_version(t->ssl);
-}
+    const SSL_CIPHER *cipher = SSL_get_current_cipher(t->ssl);
+    const char *sni = SSL_get_servername(t->ssl, TLSEXT_NAMETYPE_host_name);
+    struct tls_facts f = {.version = SSL_get_version(t->ssl), .cipher = "", .sni = ""};
 
-const char *tls_cipher(const struct tls *t)
-{
-    const char *name = SSL_get_cipher_name(t->ssl);
-
-    return name ? name : "";
-}
-
-const char *tls_sni(const struct tls *t)
-{
-    const char *name = SSL_get_servername(t->ssl, TLSEXT_NAMETYPE_host_name);
-
-    return name ? name : "";
+    if (cipher) {
+        f.cipher = SSL_CIPHER_get_name(cipher);
+        f.used_bits = SSL_CIPHER_get_bits(cipher, &f.cipher_bits);
+    }
+    if (sni)
+        f.sni = sni;
+    *ret_facts = f;
 }

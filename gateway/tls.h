@@ -73,9 +73,13 @@ void tls_thread_fini(void);
 /* Text of the last failure, for the log; "" if none. */
 const char *tls_error(const struct tls *t);
 
-/* Protocol "TLSv1.3", cipher name, SNI host name ("" if none): for variables and logs. */
-const char *tls_version(const struct tls *t);
-const char *tls_cipher(const struct tls *t);
-const char *tls_sni(const struct tls *t);
+/* What the handshake came to, for variables and logs. */
+struct tls_facts {
+    const char *version;        /* "TLSv1.3"; constant */
+    const char *cipher;         /* OpenSSL's name of it; constant */
+    int cipher_bits, used_bits; /* of its keys: what it has, what counts */
+    const char *sni;            /* host name, "" if none; the session's, as long as the lock */
+};
+void tls_facts(const struct tls *t, struct tls_facts *ret_facts);
 
 #endif

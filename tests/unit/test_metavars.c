@@ -12,7 +12,10 @@
 #include "../../gateway/metavars.h"
 #include "../../gateway/version.h"
 
-enum { PAIRS_MAX = 300 };
+enum {
+    PAIRS_MAX = 300,
+    PLAIN = 21 /* variables of a plain request without fields */
+};
 
 static struct {
     char name[PAIRS_MAX][160];
@@ -163,6 +166,7 @@ static void plain_get(void **state)
            {"CONTENT_LENGTH", NULL},                              /* 4.1.2 */
            {"CONTENT_TYPE", NULL},                                /* 4.1.3 */
            {"DOCUMENT_ROOT", "/srv/cgi"},                         /**/
+           {"DOCUMENT_URI", "/cgi-bin/hello/a b"},                /**/
            {"GATEWAY_INTERFACE", "CGI/1.1"},                      /* 4.1.4 */
            {"HTTPS", NULL},                                       /**/
            {"HTTP_HOST", "Example.org:8443"},                     /* 4.1.18 */
@@ -171,6 +175,8 @@ static void plain_get(void **state)
            {"QUERY_STRING", "x=1&y[]=%20;z"},                     /* 4.1.7 */
            {"REDIRECT_STATUS", "200"},                            /**/
            {"REMOTE_ADDR", "192.0.2.7"},                          /* 4.1.8 */
+           {"REMOTE_HOST", "192.0.2.7"},                          /* 4.1.9 */
+           {"REMOTE_IDENT", NULL},                                /* 4.1.10 */
            {"REMOTE_PORT", "40123"},                              /**/
            {"REMOTE_USER", NULL},                                 /* 4.1.11 */
            {"REQUEST_METHOD", "GET"},                             /* 4.1.12 */
@@ -182,8 +188,9 @@ static void plain_get(void **state)
            {"SERVER_NAME", "Example.org"},                        /* 4.1.14 */
            {"SERVER_PORT", "8443"},                               /* 4.1.15 */
            {"SERVER_PROTOCOL", "HTTP/1.1"},                       /* 4.1.16 */
-           {"SERVER_SOFTWARE", "h2cgi/" H2CGI_VERSION});          /* 4.1.17 */
-    assert_int_equal(got.n, 19);
+           {"SERVER_SOFTWARE", "h2cgi/" H2CGI_VERSION},           /* 4.1.17 */
+           {"SSL_PROTOCOL", NULL}, {"SSL_CIPHER", NULL}, {"SSL_TLS_SNI", NULL});
+    assert_int_equal(got.n, PLAIN);
 }
 
 static void what_is_empty(void **state)
@@ -260,8 +267,13 @@ static void addresses(void **state)
     conn.local_text[0] = '\0';
     conn.peer_port = 0;
     strcpy(conn.peer_text, "unix:");
+    conn.local_port = 0;
     build(-1);
-    EXPECT({"SERVER_ADDR", NULL}, {"REMOTE_PORT", NULL}, {"REMOTE_ADDR", "unix:"});
+    EXPECT({"SERVER_ADDR", NULL}, {"REMOTE_PORT", NULL}, {"REMOTE_ADDR", "unix:"},
+           {"SERVER_PORT", "80"});
+    conn.is_tls = true;
+    build(-1);
+    EXPECT({"SERVER_PORT", "443"});
 }
 
 static void fields_become_variables(void **state)
@@ -318,7 +330,7 @@ static void fields_that_stay(void **state)
     build(-1);
     EXPECT({"HTTP_X_FORWARDED_FOR", "192.0.2.1"}, {"HTTP_HOST", "Example.org:8443"},
            {"CONTENT_TYPE", "evil"});
-    assert_int_equal(got.n, 19 + 2);
+    assert_int_equal(got.n, PLAIN + 2);
 }
 
 static void authorization(void **state)
@@ -360,7 +372,7 @@ static void many_fields(void **state)
     for (int i = 59; i >= 0; i--)
         add(names[i], "b");
     build(-1);
-    assert_int_equal(got.n, 19 + 60);
+    assert_int_equal(got.n, PLAIN + 60);
     for (int i = 0; i < 60; i++) {
         char name[32];
         snprintf(name, sizeof(name), "HTTP_X_%d", i);

@@ -299,15 +299,20 @@ static void test_handshake(void **state)
 
     (void)state;
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        struct tls_facts facts;
         struct pair p;
         pair_open(&p, tc, rows[i].version, rows[i].alpn, "one.example");
         assert_false(tls_handshake_done(p.server));
+        tls_facts(p.server, &facts);
+        assert_string_equal(facts.sni, "");
         assert_true(pair_shake(&p, 0, SIZE_MAX));
-        assert_string_equal(tls_version(p.server), rows[i].name);
+        tls_facts(p.server, &facts);
+        assert_string_equal(facts.version, rows[i].name);
         assert_true(slice_eq(tls_alpn(p.server), slice_str(rows[i].chosen)));
-        assert_string_equal(tls_sni(p.server), "one.example");
+        assert_string_equal(facts.sni, "one.example");
         assert_string_equal(tls_error(p.server), "");
-        assert_true(strlen(tls_cipher(p.server)) > 5);
+        assert_true(strlen(facts.cipher) > 5);
+        assert_true(facts.used_bits >= 128 && facts.cipher_bits >= facts.used_bits);
         assert_echo(&p, 1);
         assert_echo(&p, 100000);
         pair_close(&p);
