@@ -106,6 +106,8 @@ static void request_release(struct fcgi_request *r, bool keep)
     if (close_it) { /* the pool keeps enough idle ones */
         fcgi_conn_drop(fc);
         fcgi_conn_give_back(fc, r->worker);
+    } else if (keep) {
+        pool_sweep_later(r->pool, r->loop, r->worker);
     }
     request_schedule(next);
 }
@@ -303,6 +305,17 @@ uint64_t fcgi_request_waited_ms(const struct fcgi_request *r)
 
 /* ---- the beginning ---- */
 
+/* One request more.  Behind the last that keepalive_requests allows the connection ends, and in
+ * a gateway that drains behind each. */
+static void conn_count(struct fcgi_conn *fc)
+{
+    if (++fc->n_begun < fc->pool->conf->keepalive_requests && !pool_drains(fc->pool))
+        return;
+    fc->ending = true;
+    if (fc->ids.n)
+        pool_conn_share(fc, false);
+}
+
 void fcgi_request_begin(struct fcgi_request *r, uint16_t role, const struct buf *params,
                         bool idempotent, bool body)
 {
@@ -317,6 +330,7 @@ void fcgi_request_begin(struct fcgi_request *r, uint16_t role, const struct buf 
         fcgi_request_fail(r, GW_EBACKEND_MPX, FCGI_RETRY_UNSENT);
         return;
     }
+    conn_count(fc);
     r->moved_ms = loop_now_ms(r->loop);
     r->stdin_open = r->has_body = body;
     r->data_open = role == FCGI_FILTER;

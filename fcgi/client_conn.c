@@ -124,9 +124,15 @@ void fcgi_conn_said_all(struct fcgi_conn *fc)
 
 void fcgi_conn_widen(struct fcgi_conn *fc)
 {
-    if (fc->ids.n == 0 && fc->pool->conf->multiplex &&
+    if (fc->ids.n == 0 && fc->pool->conf->multiplex && !pool_drains(fc->pool) &&
         atomic_load_explicit(&fc->server->multiplexes, memory_order_relaxed))
         (void)fcgi_ids_grow(&fc->ids, fc->pool->conf->multiplex_requests);
+}
+
+void fcgi_conn_share(struct fcgi_conn *fc)
+{
+    if (fc->ids.n && !fc->ending)
+        pool_conn_share(fc, true);
 }
 
 /* A new descriptor: nothing of the one before counts. */
@@ -136,7 +142,8 @@ static void conn_begin_anew(struct fcgi_conn *fc)
     fc->reader = (struct fcgi_reader){0};
     fcgi_values_init(&fc->values);
     fc->turn = 0;
-    fc->heard = fc->asked = fc->reused = fc->ending = false;
+    fc->n_begun = 0;
+    fc->heard = fc->asked = fc->reused = fc->ending = fc->shut = false;
 }
 
 void fcgi_conn_prepare(struct fcgi_conn *fc)
@@ -179,8 +186,7 @@ static void conn_connected(struct fcgi_conn *fc)
     atomic_store_explicit(&fc->state, FC_ACTIVE, memory_order_relaxed);
     for (struct fcgi_request *r; (r = fcgi_ids_next(&fc->ids, &at));)
         pool_request_connected(fc->pool, r);
-    if (fc->ids.n)
-        pool_conn_share(fc, true);
+    fcgi_conn_share(fc);
     fc->moved_ms = loop_now_ms(l);
     timer_set(l, &fc->timer, STUCK_MS);
     fcgi_conn_flush(fc);
@@ -219,7 +225,8 @@ static void conn_forget_fd(struct fcgi_conn *fc)
     fc->watched = false;
     fcgi_conn_close_fd(fc);
     fc->reader = (struct fcgi_reader){0};
-    fc->heard = fc->asked = false;
+    fc->heard = fc->asked = fc->shut = false;
+    fc->n_begun = 1; /* r is */
 }
 
 void fcgi_conn_start(struct fcgi_conn *fc, bool idempotent)
@@ -231,12 +238,11 @@ void fcgi_conn_start(struct fcgi_conn *fc, bool idempotent)
         fcgi_conn_push(fc);
         return;
     }
-    if (fc->src.fd >= 0 && !idempotent && !conn_still_open(fc))
+    if (fc->src.fd >= 0 && (!idempotent || fc->shut) && !conn_still_open(fc))
         conn_forget_fd(fc);
     fc->since_ms = fc->moved_ms = loop_now_ms(l);
     if (fc->src.fd >= 0) {
-        if (fc->ids.n)
-            pool_conn_share(fc, true);
+        fcgi_conn_share(fc);
         timer_set(l, &fc->timer, fc->pool->tick_ms);
         fcgi_conn_flush(fc);
         return;

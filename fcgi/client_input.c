@@ -31,8 +31,7 @@ static void take_management(struct fcgi_conn *fc, const struct fcgi_piece *piece
         if (fcgi_values_end(&fc->values, &values) == 0)
             pool_server_says(fc->server, &values);
         fcgi_conn_widen(fc);
-        if (fc->ids.n)
-            pool_conn_share(fc, true);
+        fcgi_conn_share(fc);
     }
     unsigned at = 0;
     struct fcgi_request *r = fcgi_ids_next(&fc->ids, &at);

@@ -32,6 +32,13 @@ static bool asks_values(const struct fcgi_request *r, bool safe)
     return atomic_fetch_add_explicit(&sv->n_asked, 1, memory_order_relaxed) < ASKED_MAX;
 }
 
+/* Is the server to keep the connection behind r?  A shared one always: to close it behind one
+ * request would end the others, so that is left to us. */
+static bool asks_to_keep(const struct fcgi_conn *fc)
+{
+    return fc->pool->keepalive > 0 && (fc->ids.n || !fc->ending);
+}
+
 int fcgi_put_head(struct fcgi_request *r, uint16_t role, const struct buf *params, bool body,
                   bool idempotent)
 {
@@ -44,7 +51,7 @@ int fcgi_put_head(struct fcgi_request *r, uint16_t role, const struct buf *param
             return GW_ENO_MEMORY;
         r->conn->asked = true;
     }
-    fcgi_begin_request(record, r->id, role, r->pool->keepalive > 0);
+    fcgi_begin_request(record, r->id, role, asks_to_keep(r->conn));
     if (buf_append(out, record, 16) < 0 ||
         fcgi_params_records(out, r->id, buf_at(params), buf_len(params)) < 0)
         goto no_memory;

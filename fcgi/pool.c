@@ -85,6 +85,7 @@ struct pool *pool_new(const struct conf *conf, unsigned index, unsigned n_worker
     }
     for (unsigned w = 0; w < n_workers; w++) {
         p->wakes[w].timer.fn = pool_wake_fn;
+        p->wakes[w].sweep.fn = pool_sweep_fn;
         p->wakes[w].pool = p;
         p->wakes[w].worker = w;
     }
@@ -297,12 +298,12 @@ struct fcgi_request *pool_release(struct pool *p, struct fcgi_request *r, bool k
         fc->shares = false;
     share_update_locked(fc);
     if (fc->n_granted == 0 && keep)
-        idle_add_locked(p, fc, r->worker);
+        idle_add_locked(p, fc, r);
     else if (fc->n_granted == 0)
         conn_free_locked(p, fc);
     struct fcgi_request *next = serve_next_locked(p, r->worker);
     *ret_close = keep && atomic_load_explicit(&fc->state, memory_order_relaxed) == FC_IDLE &&
-                 (p->n_idle > p->keepalive || sv->n_stuck ||
+                 (p->n_idle > p->keepalive || sv->n_stuck || pool_drains(p) ||
                   (sv->state != SERVER_UP && sv->state != SERVER_STARTING));
     if (*ret_close) {
         idle_remove_locked(p, fc);
@@ -343,6 +344,14 @@ void pool_use_usage(struct pool *p, unsigned slot, const struct script_usage *us
 {
     if (slot < p->n_servers)
         p->servers[slot]->usage = usage;
+}
+
+void pool_drain(struct pool *p)
+{
+    lock_take(&p->mu);
+    atomic_store_explicit(&p->draining, true, memory_order_relaxed);
+    server_shut_idle_locked(p, NULL);
+    lock_drop(&p->mu);
 }
 
 /* ---- figures ---- */

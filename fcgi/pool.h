@@ -24,6 +24,10 @@
  *          among equals one that the worker has a kept connection to, else the first.
  *          A request that is sent again goes where it was not yet, unless nobody else could
  *          take it now
+ * Kept     a connection is kept idle for keepalive_time at most, which each worker looks after
+ *          with one timer, set when there is an idle connection and it is not: so keeping one
+ *          costs nothing.  The last of keepalive_requests goes without FCGI_KEEP_CONN; a
+ *          shared connection takes no other then, and is closed behind those it has
  * Queue    a waiter is WAITING, GRANTED or GONE under the pool's lock; each worker's waiters
  *          are in order.  A freed slot goes to the oldest waiter of the worker that freed it
  *          (no wake-up), but every eighth, and every one that worker does not want, to the
@@ -50,6 +54,10 @@ struct pool *pool_new(const struct conf *conf, unsigned index, unsigned n_worker
 void pool_free(struct pool *p); /* all workers have ended */
 
 const struct conf_pool *pool_conf(const struct pool *p);
+
+/* The gateway is going to end: idle connections are closed at once, others behind their requests,
+ * which are sent without FCGI_KEEP_CONN.  Any thread, once. */
+void pool_drain(struct pool *p);
 
 /* ---- processes (spawn, cgi); the main thread's.  pool_process.c ---- */
 

@@ -1,7 +1,8 @@
 /*
  * Connections as things to be had: a kept one of the worker, a fresh one, a kept one of another
- * worker.
+ * worker; and how long they are kept.
  */
+#include <stddef.h>
 #include <stdlib.h>
 
 #include "pool_priv.h"
@@ -66,11 +67,13 @@ void idle_remove_locked(struct pool *p, struct fcgi_conn *fc)
     p->n_idle--;
 }
 
-void idle_add_locked(struct pool *p, struct fcgi_conn *fc, unsigned worker)
+void idle_add_locked(struct pool *p, struct fcgi_conn *fc, const struct fcgi_request *after)
 {
     struct fcgi_server *sv = fc->server;
+    unsigned worker = after->worker;
 
     fc->worker = worker;
+    fc->idle_ms = loop_now_ms(after->loop);
     fc->prev = NULL;
     fc->next = sv->idle[worker];
     if (fc->next)
@@ -157,4 +160,60 @@ void pool_mark_stuck(struct pool *p, struct fcgi_request *r, bool stuck)
     if (stuck)
         server_shut_idle_locked(p, sv);
     lock_drop(&p->mu);
+}
+
+/* ---- age ---- */
+
+/* Idle connections of worker that were kept for keepalive_time, off their lists, by next.
+ * *ret_next_ms: when the next one will have been; UINT64_MAX: there is no other. */
+static struct fcgi_conn *expired_locked(struct pool *p, unsigned worker, uint64_t now_ms,
+                                        uint64_t *ret_next_ms) REQUIRES(p->mu)
+{
+    uint64_t keep_ms = (uint64_t)p->conf->keepalive_time_ms;
+    struct fcgi_conn *expired = NULL, *next;
+
+    *ret_next_ms = UINT64_MAX;
+    for (unsigned i = 0; i < p->n_servers; i++) {
+        for (struct fcgi_conn *fc = p->servers[i]->idle[worker]; fc; fc = next) {
+            next = fc->next;
+            if (fc->idle_ms + keep_ms > now_ms) {
+                if (fc->idle_ms + keep_ms < *ret_next_ms)
+                    *ret_next_ms = fc->idle_ms + keep_ms;
+                continue;
+            }
+            idle_remove_locked(p, fc);
+            atomic_store_explicit(&fc->state, FC_CONNECTING, memory_order_relaxed);
+            fc->next = expired;
+            expired = fc;
+        }
+    }
+    return expired;
+}
+
+void pool_sweep_later(struct pool *p, struct loop *loop, unsigned worker)
+{
+    struct timer *t = &p->wakes[worker].sweep;
+
+    if (!timer_armed(t))
+        timer_set(loop, t, (uint64_t)p->conf->keepalive_time_ms);
+}
+
+void pool_sweep_fn(struct loop *l, struct timer *t)
+{
+    struct pool_wake *w =
+        (struct pool_wake *)(void *)((char *)t - offsetof(struct pool_wake, sweep));
+    struct pool *p = w->pool;
+    uint64_t now = loop_now_ms(l), next_ms;
+
+    lock_take(&p->mu);
+    struct fcgi_conn *expired = expired_locked(p, w->worker, now, &next_ms);
+    lock_drop(&p->mu);
+    if (next_ms != UINT64_MAX)
+        timer_set(l, t, next_ms - now);
+    for (struct fcgi_conn *fc; (fc = expired);) {
+        expired = fc->next;
+        fc->next = NULL;
+        fcgi_conn_drop(fc);
+        fcgi_conn_give_back(fc, w->worker);
+    }
 }

@@ -59,6 +59,8 @@ struct fcgi_conn {
     unsigned n_closing;               /* m  of them that keep others away */
     bool shares;                      /* m  takes others beside those it has */
     bool listed;                      /* m  on server->shared */
+    uint64_t idle_ms;                 /* m  idle since */
+    bool shut;                        /* m, then o  shut down while it was idle */
     struct fcgi_ids ids;              /* o  requests begun */
     struct fcgi_reader reader;        /* o */
     struct fcgi_values_reader values; /* o  GET_VALUES_RESULT so far */
@@ -70,6 +72,7 @@ struct fcgi_conn {
     uint64_t moved_ms;                /* o  last byte in either direction */
     unsigned n_speaking;              /* o  requests that have more to say */
     unsigned n_blocked;               /* o  of them wait for writable */
+    unsigned n_begun;                 /* o  requests since it was opened */
     unsigned turn;                    /* o  whose turn it is: a place in ids */
     atomic_uint tenure; /* a  another when the last request was over; relaxed: who asks knows
                                its own */
@@ -206,7 +209,8 @@ struct waiters {
 
 /* One worker's view of a pool: what has to be looked at later. */
 struct pool_wake {
-    struct timer timer; /* o */
+    struct timer timer; /* o  a server that is out of rotation is due */
+    struct timer sweep; /* o  an idle connection may have been kept for long enough */
     struct pool *pool;  /* I */
     unsigned worker;    /* I */
 };
@@ -218,6 +222,7 @@ struct pool {
     unsigned keepalive;           /* I */
     uint64_t tick_ms;             /* I  the shortest of the connections' times */
     struct pool_wake *wakes;      /* I  [n_workers] */
+    atomic_bool draining;         /* a  written under mu; never unset; relaxed */
     struct lock mu;
     struct fcgi_server **servers;            /* m */
     unsigned n_servers, cap_servers;         /* m */
@@ -240,6 +245,11 @@ struct pool {
     bool poked;                              /* m  it is under way */
     unsigned n_up;                           /* m  processes that are UP */
 };
+
+static inline bool pool_drains(const struct pool *p)
+{
+    return atomic_load_explicit(&p->draining, memory_order_relaxed);
+}
 
 static inline struct loop *fcgi_conn_loop(const struct fcgi_conn *fc)
 {
@@ -381,8 +391,13 @@ void pool_wake_fn(struct loop *l, struct timer *t);
 struct fcgi_conn *conn_take_locked(struct pool *p, struct fcgi_server *sv,
                                    const struct fcgi_request *r) REQUIRES(p->mu);
 void conn_free_locked(struct pool *p, struct fcgi_conn *fc) REQUIRES(p->mu);
-void idle_add_locked(struct pool *p, struct fcgi_conn *fc, unsigned worker) REQUIRES(p->mu);
+void idle_add_locked(struct pool *p, struct fcgi_conn *fc, const struct fcgi_request *after)
+    REQUIRES(p->mu);
 void idle_remove_locked(struct pool *p, struct fcgi_conn *fc) REQUIRES(p->mu);
+
+/* worker has an idle connection: it is closed when keepalive_time is over. */
+void pool_sweep_later(struct pool *p, struct loop *loop, unsigned worker);
+void pool_sweep_fn(struct loop *l, struct timer *t);
 
 /* ---- pool_queue.c ---- */
 
@@ -496,6 +511,9 @@ void fcgi_conn_said_all(struct fcgi_conn *fc);
 /* Send what is in out: now, or, with several requests on it, together at the end of the turn. */
 void fcgi_conn_flush(struct fcgi_conn *fc);
 void fcgi_conn_push(struct fcgi_conn *fc);
+
+/* Others may come beside its requests, unless it has one place or is to end. */
+void fcgi_conn_share(struct fcgi_conn *fc);
 
 /* Several requests may be on it, if its server offers that. */
 void fcgi_conn_widen(struct fcgi_conn *fc);

@@ -106,8 +106,10 @@ void server_shut_idle_locked(struct pool *p, const struct fcgi_server *sv)
     for (unsigned i = 0; !sv && i < p->n_servers; i++)
         server_shut_idle_locked(p, p->servers[i]);
     for (unsigned w = 0; sv && w < p->n_workers; w++) {
-        for (struct fcgi_conn *fc = sv->idle[w]; fc; fc = fc->next)
+        for (struct fcgi_conn *fc = sv->idle[w]; fc; fc = fc->next) {
             shutdown(fc->src.fd, SHUT_RDWR);
+            fc->shut = true;
+        }
     }
 }
 

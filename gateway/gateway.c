@@ -80,6 +80,8 @@ static void gateway_drain(struct gateway *g)
     acceptor_stop(g->acceptor);
     for (unsigned i = 0; i < g->n_workers; i++)
         worker_drain(&g->workers[i]);
+    for (unsigned i = 0; i < g->setup->conf->n_pools; i++)
+        pool_drain(g->pools[i]);
     g->drain_until_ms =
         loop_now_ms(g->loop) + (uint64_t)g->setup->conf->gateway.drain_timeout_ms;
     timer_set(g->loop, &g->drain, DRAIN_LOOK_MS);

@@ -452,6 +452,8 @@ static inline void world_fcgi(void)
         .connect = world.addresses,
         .max_requests = 4,
         .keepalive = 4,
+        .keepalive_time_ms = 60000,
+        .keepalive_requests = 1000,
         .queue = 4,
         .queue_timeout_ms = 60000,
         .connect_timeout_ms = 60000,
