@@ -289,6 +289,24 @@ static void check_servers(struct load *l, const struct section *s, const struct 
                  "the address of listen = self has no options");
 }
 
+/* Whose a server is can be seen of unix sockets only, and those of h2cgi are its own. */
+static void check_peer_user(struct load *l, const struct section *s,
+                            const struct conf_pool *pool)
+{
+    bool any_unix = pool->self_address && syntax_is_unix(slice_str(pool->self_address));
+
+    if (!pool->peer_user || pool->cgi)
+        return;
+    for (unsigned i = 0; i < pool->n_connect; i++)
+        any_unix |= syntax_is_unix(slice_str(pool->connect[i].text));
+    if (pool->spawn && !pool->listen_self)
+        complain(&l->bad, section_place(s, "peer_user"),
+                 "peer_user without listen = self: the sockets are h2cgi's own");
+    else if (!any_unix)
+        complain(&l->bad, section_place(s, "peer_user"),
+                 "peer_user without a unix: address in connect");
+}
+
 /* "address" or "field NAME". */
 static void check_balance(struct load *l, const struct section *s, const struct conf_pool *pool)
 {
@@ -339,6 +357,7 @@ static void check_pool(struct load *l, const struct section *s)
     }
     check_numbers(l, s, pool);
     check_servers(l, s, pool);
+    check_peer_user(l, s, pool);
     check_balance(l, s, pool);
     check_multiplex(l, s, pool);
 }

@@ -170,7 +170,8 @@ struct conf_pool {
     bool listen_self;         /* spawn: the program binds self_address itself */
     const char *self_address; /* as connect has it, {slot} where the slot's number goes */
     const char *user;         /* NULL: the gateway's user, or whoever started us */
-    struct conf_env *env;     /* environment of the processes */
+    const char *peer_user; /* whose the servers must be; NULL: anybody's, listen_self: user's */
+    struct conf_env *env;  /* environment of the processes */
     unsigned n_env;
     unsigned max_requests; /* in flight, the whole pool; connect: 16; spawned: processes *
                               requests_per_process */

@@ -47,6 +47,12 @@ static const struct passwd *find_user(const char *user)
     return uid < 0 ? pw : getpwuid((uid_t)uid);
 }
 
+static void check_peer_user(struct load *l, const struct section *s, const char *user)
+{
+    if (user && !find_user(user))
+        complain(&l->bad, section_place(s, "peer_user"), "peer_user = %s: no such user", user);
+}
+
 /* Only root can become somebody else. */
 static void check_user(struct load *l, const struct section *s, const char *user)
 {
@@ -90,6 +96,7 @@ static void check_section(struct load *l, const struct section *s)
     case SCHEMA_POOL: {
         const struct conf_pool *pool = s->item;
         check_user(l, s, pool->user);
+        check_peer_user(l, s, pool->peer_user);
         check_file(l, s, "spawn", pool->spawn ? pool->spawn[0] : NULL, FILE_PROGRAM);
         break;
     }

@@ -259,6 +259,9 @@ static const struct schema_key keys[] = {
     {SCHEMA_POOL, "user", SCHEMA_STRING, 1, 32, NULL, NULL,
      "User of the processes, which takes root; the gateway's user unless set.", P(user),
      .modes = SCHEMA_SPAWN | SCHEMA_CGI},
+    {SCHEMA_POOL, "peer_user", SCHEMA_STRING, 1, 32, NULL, NULL,
+     "User who alone, beside root, may be behind a unix socket; with listen = self user.",
+     P(peer_user), .modes = SCHEMA_CONNECT | SCHEMA_SPAWN},
     {SCHEMA_POOL, "env.NAME", SCHEMA_ENV, 0, WORDS, NULL, NULL,
      "A variable in the environment of the processes, beside PATH, HOME, USER, LOGNAME and "
      "SHELL.",

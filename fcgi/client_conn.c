@@ -159,14 +159,17 @@ void fcgi_conn_prepare(struct fcgi_conn *fc)
 static int conn_connect(struct fcgi_conn *fc)
 {
     struct fcgi_server *sv = fc->server;
+    int rc = pool_peer_before(sv);
 
+    if (rc < 0)
+        return rc;
     if (fc->src.fd < 0)
         fc->src.fd =
             socket(sv->addr.sa.sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (fc->src.fd < 0)
-        return -1;
+        return GW_EBACKEND_CONNECT;
     if (connect(fc->src.fd, &sv->addr.sa, sv->addr_len) == 0)
-        return 0;
+        return pool_peer_after(sv, fc->src.fd);
     if (errno == EINPROGRESS || errno == EINTR) {
         fcgi_conn_watch(fc, EPOLLIN | EPOLLOUT);
         return 1;
@@ -175,7 +178,7 @@ static int conn_connect(struct fcgi_conn *fc)
         timer_set(fcgi_conn_loop(fc), &fc->timer, BACKLOG_RETRY_MS);
         return 1;
     }
-    return -1;
+    return GW_EBACKEND_CONNECT;
 }
 
 static void conn_connected(struct fcgi_conn *fc)
@@ -205,7 +208,7 @@ void fcgi_conn_try(struct fcgi_conn *fc)
     if (rc == 0)
         conn_connected(fc);
     else if (rc < 0)
-        fcgi_conn_unopened(fc, GW_EBACKEND_CONNECT);
+        fcgi_conn_unopened(fc, rc);
 }
 
 /* Is a kept connection still open?  A request that must not be sent twice asks: applications

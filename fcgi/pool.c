@@ -76,7 +76,7 @@ struct pool *pool_new(const struct conf *conf, unsigned index, unsigned n_worker
     p->tick_ms = pool_tick_ms(p->conf);
     p->waiters = calloc(n_workers, sizeof(*p->waiters));
     p->wakes = calloc(n_workers, sizeof(*p->wakes));
-    if (!p->waiters || !p->wakes ||
+    if (!p->waiters || !p->wakes || pool_peers_init(p, errors_to) < 0 ||
         (p->conf->n_connect
              ? pool_add_addresses(p, errors_to)
              : pool_add_processes(p, conf->gateway.runtime_dir, errors_to)) < 0) {
@@ -89,6 +89,7 @@ struct pool *pool_new(const struct conf *conf, unsigned index, unsigned n_worker
         p->wakes[w].pool = p;
         p->wakes[w].worker = w;
     }
+    pool_peers_look(p);
     return p;
 }
 

@@ -141,6 +141,7 @@ static enum verdict verdict_of(const struct fcgi_request *r, int err)
     switch (err) {
     case GW_EBACKEND_CONNECT:
     case GW_EBACKEND_CONNECT_TIME:
+    case GW_EBACKEND_PEER:
         return REFUSES;
     case GW_EBACKEND_CLOSED:
         /* A kept connection may be closed at any time. */

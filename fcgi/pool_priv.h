@@ -6,6 +6,7 @@
  *     pool_balance.c  which server a request goes to
  *     pool_health.c   which servers are in rotation
  *     pool_idle.c     connections as things to be had: fresh, kept, taken over
+ *     pool_peer.c     whose its servers may be
  *     pool_share.c    connections that several requests may be on
  *     pool_queue.c    who waits, and who is next
  *     pool_process.c  its servers as processes: by what pool_procs.c decides
@@ -22,6 +23,7 @@
 
 #include <limits.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 
 #include "../gateway/buf.h"
 #include "../gateway/timer.h"
@@ -106,6 +108,7 @@ struct fcgi_server {
     uint32_t serial;   /* I  never used twice in a pool; 0 is no server's */
     union {
         struct sockaddr sa;
+        struct sockaddr_un un;
         struct sockaddr_storage storage;
     } addr;                  /* I */
     socklen_t addr_len;      /* I */
@@ -215,11 +218,16 @@ struct pool_wake {
     unsigned worker;    /* I */
 };
 
+/* What is looked at when a unix socket was, or is to be, connected to: peer.h. */
+enum pool_peers { POOL_PEERS_ANY, POOL_PEERS_OWNER, POOL_PEERS_LISTENER };
+
 struct pool {
     const struct conf_pool *conf; /* I */
     unsigned n_workers;           /* I */
     unsigned max;                 /* I */
     unsigned keepalive;           /* I */
+    enum pool_peers peers;        /* I */
+    uid_t peer_user;              /* I  of POOL_PEERS_OWNER and _LISTENER */
     uint64_t tick_ms;             /* I  the shortest of the connections' times */
     struct pool_wake *wakes;      /* I  [n_workers] */
     atomic_bool draining;         /* a  written under mu; never unset; relaxed */
@@ -384,6 +392,18 @@ void health_released_locked(struct fcgi_server *sv, struct fcgi_request *r);
 /* Look again, on this worker, when the next server that is out of rotation is due. */
 void pool_wake_later(struct pool *p, struct loop *loop, unsigned worker);
 void pool_wake_fn(struct loop *l, struct timer *t);
+
+/* ---- pool_peer.c ---- */
+
+/* Whose its servers may be; before they are added.  -1 with a line on errors_to. */
+int pool_peers_init(struct pool *p, FILE *errors_to);
+
+/* Say now what is wrong with sockets that are there; init. */
+void pool_peers_look(struct pool *p);
+
+/* Before and after connect(): 0, or an error of peer.h, of which the log has what is wrong. */
+int pool_peer_before(const struct fcgi_server *sv);
+int pool_peer_after(const struct fcgi_server *sv, int fd);
 
 /* ---- pool_idle.c ---- */
 
