@@ -49,7 +49,8 @@ static bool is_scheme(struct slice value)
     for (size_t i = 0; i < value.n; i++) {
         char ch = value.p[i], lower = (char)(ch | 0x20);
         bool letter = lower >= 'a' && lower <= 'z';
-        if (!letter && (i == 0 || !((ch >= '0' && ch <= '9') || memchr("+-.", ch, 3))))
+        bool other = (ch >= '0' && ch <= '9') || ch == '+' || ch == '-' || ch == '.';
+        if (!letter && (i == 0 || !other))
             return false;
     }
     return value.n > 0;
