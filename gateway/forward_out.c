@@ -331,6 +331,10 @@ static int no_head_err(const struct forward *f)
 void forward_complete(struct forward *f)
 {
     f->ended = true;
+    /* Nobody reads what is left of the request.  A client may send all of it before it takes the
+     * answer, which may be more than there is room for. */
+    if (!f->s->in_eof)
+        stream_discard_body(f->s);
     out_finish_if_empty(f);
 }
 

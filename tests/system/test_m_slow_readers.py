@@ -5,7 +5,6 @@ response_spool_limit bytes of each wait and every application is held back.
 """
 import hashlib
 import io
-import os
 import selectors
 import threading
 
@@ -13,6 +12,7 @@ import pytest
 
 from lib import proc
 from lib.h1 import connect, render
+from lib.spooled import spool_files
 from peers.fcgi import OK_HEAD, STDOUT, Backend, answer, end_request, record
 from test_m_memory import MIB, Watch, digest_of
 
@@ -75,18 +75,6 @@ class Trickle(threading.Thread):
     def __exit__(self, *_):
         self.done.set()
         self.join()
-
-
-def spool_files(gateway):
-    """Bytes on the disk of each spool file the gateway holds."""
-    pid, sizes = gateway.gateway_pid(), []
-    for number, target in proc.descriptors(pid).items():
-        if target.startswith(f"{gateway.place}/spool/"):
-            try:
-                sizes.append(os.stat(f"/proc/{pid}/fd/{number}").st_blocks * 512)
-            except FileNotFoundError:
-                pass
-    return sizes
 
 
 def plateau(sender, least):

@@ -248,6 +248,36 @@ static void test_slow(void **state)
     expect_pattern();
 }
 
+/* The client sends all of its body before it looks at the answer, of which the application, which
+ * never read, said all: what comes of the body is dropped, so that the client gets there. */
+static void test_slow_because_it_sends(void **state)
+{
+    (void)state;
+    s->req.method = SLICE("POST");
+    s->req.has_body = true;
+    s->req.content_length = 7;
+    s->in_eof = false;
+    begin_pattern();
+    app.room = 0;
+    assert_int_equal(chain_append(&s->in, "abcd", 4), 0);
+    s->in_total = 4;
+    stream_on_body(s);
+    app_fills_the_buffer();
+    clock_strikes();
+    assert_int_equal(w.seen.consumed, 0);
+    app_ends(0);
+    assert_int_equal(w.seen.consumed, 4);
+    assert_int_equal(chain_append(&s->in, "efg", 3), 0);
+    s->in_total = 7;
+    s->in_eof = true;
+    stream_on_body(s);
+    assert_int_equal(w.seen.consumed, 7);
+    while (world_take(s, SIZE_MAX) || world_job())
+        ;
+    assert_true(world_complete(s));
+    expect_pattern();
+}
+
 /* The client catches up, and the application goes on with little. */
 static void test_slow_then_fast(void **state)
 {
@@ -427,6 +457,7 @@ int main(void)
         T(test_backpressure),
         T(test_hardly_slow),
         T(test_slow),
+        T(test_slow_because_it_sends),
         T(test_shared_slow),
         T(test_shared_slow_stream),
         T(test_shared_slow_disk),
