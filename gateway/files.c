@@ -1,36 +1,21 @@
 /*
  * gateway/files.c - answers with a regular file (router.h, files_start).
  *
- * What is in the page cache is read in place and handed over in chunks of 64 KiB, until the
- * stream's buffer is full.  What is not is read by a job on a writer thread, so that a slow
- * disk holds nobody up.  A file of at most one chunk that is cached needs no state at all: one
- * read, one answer.
+ * It is handed over in chunks of 64 KiB as file_read.h reads them, until the stream's buffer is
+ * full.  A file of at most one chunk that is cached needs no state at all: one read, one answer.
  */
 #include "router.h"
 
-#include <errno.h>
 #include <stdlib.h>
 #include <sys/stat.h>
-#include <sys/uio.h>
 #include <time.h>
 #include <unistd.h>
 
+#include "file_read.h"
 #include "files_cond.h"
 #include "httpdate.h"
 #include "mime.h"
 #include "worker.h"
-
-/* A file being sent.  Not in the stream's arena: a job may outlive the stream.  All fields are
- * the worker's but those a job has while reading is set. */
-struct file_out {
-    struct job job;
-    struct stream *s; /* NULL once the stream is over; the job then frees this */
-    int fd;
-    int64_t offset, left;
-    bool reading;        /* a job is under way */
-    struct chunk *chunk; /* the job's: to be filled */
-    ssize_t got;         /* the job's answer */
-};
 
 /* What goes into the answer's head. */
 struct file_head {
@@ -44,138 +29,47 @@ struct file_head {
 
 /* ---- sending ---- */
 
-static void file_free(struct file_out *f)
-{
-    close(f->fd);
-    free(f->chunk);
-    free(f);
-}
-
-/* The handler is through with s.  A job that still reads frees f when it is done. */
+/* The handler's state is the file_read; the handler is through with s. */
 static void file_end(struct stream *s)
 {
-    struct file_out *f = s->handler_state;
+    struct file_read *r = s->handler_state;
 
     s->handler_state = NULL;
-    f->s = NULL;
-    if (!f->reading)
-        file_free(f);
-}
-
-static void file_fail(struct stream *s, int err)
-{
-    file_end(s);
-    stream_error(s, err);
-}
-
-/* Hand over what is in k; true: go on reading. */
-static bool file_put(struct stream *s, struct chunk *k, size_t n)
-{
-    struct file_out *f = s->handler_state;
-
-    k->len = (uint32_t)n;
-    f->offset += (int64_t)n;
-    f->left -= (int64_t)n;
-    ssize_t buffered = stream_send_chunk(s, k);
-    if (buffered < 0)
-        return false; /* the stream was aborted, and closed() was called */
-    if (f->left == 0) {
-        file_end(s);
-        stream_finish(s);
-        return false;
-    }
-    return buffered < STREAM_OUT_HIGH;
-}
-
-/* Read from the page cache only: the number of bytes, 0 at the end of the file, -1 with errno;
- * EAGAIN if it would have to wait, EOPNOTSUPP if the file system cannot tell. */
-static ssize_t read_warm(int fd, struct chunk *k, int64_t offset)
-{
-    struct iovec iov = {k->data, k->cap};
-
-    return preadv2(fd, &iov, 1, (off_t)offset, RWF_NOWAIT);
-}
-
-static bool would_wait(int err)
-{
-    return err == EAGAIN || err == EOPNOTSUPP || err == ENOSYS || err == EINVAL;
-}
-
-static void file_pump(struct stream *s);
-
-/* Writer thread. */
-static void file_job_run(struct job *job)
-{
-    struct file_out *f = (struct file_out *)job;
-
-    do {
-        f->got = pread(f->fd, f->chunk->data, f->chunk->cap, (off_t)f->offset);
-    } while (f->got < 0 && errno == EINTR);
-}
-
-/* Worker, as a message. */
-static void file_job_done(struct loop *l, struct job *job)
-{
-    struct file_out *f = (struct file_out *)job;
-    struct chunk *k = f->chunk;
-
-    (void)l;
-    f->reading = false;
-    if (!f->s) {
-        file_free(f);
-        return;
-    }
-    f->chunk = NULL;
-    if (f->got <= 0) { /* 0: the file shrank, so its Content-Length cannot be kept */
-        free(k);
-        file_fail(f->s, GW_EFILE);
-    } else {
-        struct stream *s = f->s;
-        if (file_put(s, k, (size_t)f->got))
-            file_pump(s);
-    }
-}
-
-static void file_read_cold(struct stream *s, struct chunk *k)
-{
-    struct file_out *f = s->handler_state;
-
-    f->chunk = k;
-    f->reading = true;
-    f->job = (struct job){.run = file_job_run, .loop = s->loop, .done = file_job_done};
-    writers_job(worker_of(s)->writers, &f->job);
+    file_read_free(r);
 }
 
 static void file_pump(struct stream *s)
 {
-    struct file_out *f = s->handler_state;
-    bool more = true;
+    struct file_read *r = s->handler_state;
+    ssize_t buffered = 0;
+    int err;
 
-    while (more) {
-        struct chunk *k = chunk_new(f->left < CHUNK_MAX ? (size_t)f->left : CHUNK_MAX);
-        if (!k) {
-            file_fail(s, GW_ENO_MEMORY);
-            return;
+    while (file_read_left(r) > 0 && buffered < STREAM_OUT_HIGH) {
+        struct chunk *k = file_read_next(r, &err);
+        if (!k && err) {
+            file_end(s);
+            stream_error(s, err);
         }
-        ssize_t n = read_warm(f->fd, k, f->offset);
-        if (n < 0 && would_wait(errno)) {
-            file_read_cold(s, k);
+        if (!k)
             return;
-        }
-        if (n <= 0) {
-            free(k);
-            file_fail(s, GW_EFILE);
-            return;
-        }
-        more = file_put(s, k, (size_t)n);
+        buffered = stream_send_chunk(s, k);
+        if (buffered < 0)
+            return; /* the stream was aborted, and closed() was called */
     }
+    if (file_read_left(r) == 0) {
+        file_end(s);
+        stream_finish(s);
+    }
+}
+
+static void file_more(void *arg)
+{
+    file_pump(arg);
 }
 
 static void file_writable(struct stream *s)
 {
-    struct file_out *f = s->handler_state;
-
-    if (f && !f->reading)
+    if (s->handler_state)
         file_pump(s);
 }
 
@@ -196,18 +90,13 @@ static const struct handler files_handler = {
 /* Takes fd; the head has gone out. */
 static void file_send_large(struct stream *s, int fd, struct range part)
 {
-    struct file_out *f = calloc(1, sizeof(*f));
+    struct file_read *r =
+        file_read_new(s->loop, worker_of(s)->writers, fd, part.first, part.n, file_more, s);
 
-    if (!f) {
-        close(fd);
+    if (r)
+        stream_handle(s, &files_handler, r);
+    else
         stream_error(s, GW_ENO_MEMORY);
-        return;
-    }
-    f->s = s;
-    f->fd = fd;
-    f->offset = part.first;
-    f->left = part.n;
-    stream_handle(s, &files_handler, f);
 }
 
 /* ---- the head ---- */
@@ -316,7 +205,7 @@ static struct chunk *read_small(int fd, struct range part)
     if (part.n == 0 || part.n > CHUNK_MAX)
         return NULL;
     struct chunk *k = chunk_new((size_t)part.n);
-    if (k && read_warm(fd, k, part.first) == (ssize_t)part.n) {
+    if (k && file_read_warm(fd, k, part.first) == (ssize_t)part.n) {
         k->len = (uint32_t)part.n;
         return k;
     }

@@ -202,14 +202,8 @@ int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, setup_authorizer, teardown)
     const struct CMUnitTest tests[] = {
-        T(test_allowed),
-        T(test_two),
-        T(test_refused),
-        T(test_redirect),
-        T(test_failures),
-        T(test_ends_badly),
-        T(test_no_head),
-        T(test_client_gone),
+        T(test_allowed),  T(test_two),        T(test_refused), T(test_redirect),
+        T(test_failures), T(test_ends_badly), T(test_no_head), T(test_client_gone),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -497,7 +497,7 @@ static void file_that_shrinks(void **state)
             else
                 client_takes();
         }
-        assert_int_equal(out.err, GW_EFILE);
+        assert_int_equal(out.err, GW_EFILE_SHORT);
         assert_false(out.finished);
         end();
     }
