@@ -157,6 +157,11 @@ static void check_roles(struct load *l, const struct section *s, const struct co
             complain(&l->bad, section_place(s, of_filter[i]),
                      "\"%s\" has no meaning in a route without a pool or filter", of_filter[i]);
     }
+    if (filtered && route->filter_cache &&
+        (route->authorizer || (route->auth_basic && !route->auth_match)))
+        complain(&l->bad, section_place(s, "filter_cache"),
+                 "filter_cache = on keeps nothing where clients have to be let in (%s)",
+                 route->authorizer ? "authorizer" : "auth = basic");
     if (!section_has(s, "pool") && !filtered && !route->authorizer &&
         section_has(s, "env.NAME"))
         complain(&l->bad, section_place(s, "env.NAME"),

@@ -6,6 +6,8 @@
 #include "auth.h"
 #include "authorizer.h"
 #include "errors.h"
+#include "filter.h"
+#include "filter_cache.h"
 #include "hosts.h"
 #include "mime.h"
 #include "path.h"
@@ -21,6 +23,7 @@ struct router {
     struct routes *sites; /* as conf->sites */
     struct mime *mime;
     struct auth *auth;
+    struct filter_cache *filter_cache;
 };
 
 /* One request on its way to a handler; in the stream's arena. */
@@ -47,7 +50,9 @@ static int router_init(struct router *r, const struct conf *conf, struct pool *c
     r->sites = calloc(conf->n_sites ? conf->n_sites : 1, sizeof(*r->sites));
     r->mime = mime_new(MIME_SYSTEM_FILE);
     r->auth = auth_new();
-    if (!r->sites || !r->mime || !r->auth)
+    r->filter_cache = filter_cache_new((uint64_t)conf->gateway.filter_cache_size,
+                                       (uint64_t)conf->gateway.filter_cache_entry);
+    if (!r->sites || !r->mime || !r->auth || !r->filter_cache)
         rc = GW_ENO_MEMORY;
     for (unsigned i = 0; rc == 0 && i < conf->n_sites; i++)
         rc = routes_init(&r->sites[i], conf, &conf->sites[i], pools, errors_to);
@@ -78,6 +83,7 @@ void router_free(struct router *r)
     hosts_fini(&r->hosts);
     mime_free(r->mime);
     auth_free(r->auth);
+    filter_cache_free(r->filter_cache);
     free(r);
 }
 
@@ -89,6 +95,11 @@ const struct mime *router_mime(const struct router *r)
 struct auth *router_auth(const struct router *r)
 {
     return r->auth;
+}
+
+struct filter_cache *router_filter_cache(const struct router *r)
+{
+    return r->filter_cache;
 }
 
 /* ---- answers of the router's own ---- */
@@ -177,6 +188,8 @@ static void routing_dispatch(struct routing *g)
         stream_error(s, GW_EBODY_LARGE);
     } else if (e->backend) {
         forward_start(s, e->pool, g->m);
+    } else if (e->filter) {
+        filter_start(s, e->filter, g->m);
     } else {
         files_start(s, g->m);
     }

@@ -13,6 +13,7 @@ struct router;
 struct pool;
 struct mime;
 struct auth;
+struct filter_cache;
 
 /* Tables for conf; conf must outlive it.  pools[i] belongs to conf->pools[i] (opaque here,
  * handed to forward_start). Compiles auth_match; NULL with a line on errors_to if something
@@ -20,9 +21,11 @@ struct auth;
 struct router *router_new(const struct conf *conf, struct pool *const *pools, FILE *errors_to);
 void router_free(struct router *r);
 
-/* What handlers share: media types (mime.h), and passwords checked lately (auth.h). */
+/* What handlers share: media types (mime.h), passwords checked lately (auth.h), and what filters
+ * made of files (filter_cache.h). */
 const struct mime *router_mime(const struct router *r);
 struct auth *router_auth(const struct router *r);
+struct filter_cache *router_filter_cache(const struct router *r);
 
 /* Where a request's path led.  In the stream's arena. */
 struct route_match {
@@ -46,7 +49,7 @@ struct route_match {
 /*
  * stream_on_head()'s next step: pick site (Host or :authority, port ignored, case ignored;
  * absent: the default site), settle the path, pick the route, check credentials (auth.h), and
- * hand s to its handler: files_start, forward_start, a redirect, or an error page.  Sets
+ * hand s to its handler: files_start, filter_start, forward_start, a redirect, or an error page.  Sets
  * s->site, s->route, s->body_limit. A local redirect (forward.c) sets a new target with
  * stream_set_target, method GET, and calls it again.
  */

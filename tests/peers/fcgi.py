@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 BEGIN, ABORT, END, PARAMS, STDIN, STDOUT, STDERR, DATA = 1, 2, 3, 4, 5, 6, 7, 8
 GET_VALUES, GET_VALUES_RESULT, UNKNOWN_TYPE = 9, 10, 11
 KEEP_CONN = 1
+RESPONDER, AUTHORIZER, FILTER = 1, 2, 3
 REQUEST_COMPLETE, CANT_MPX_CONN, OVERLOADED, UNKNOWN_ROLE = 0, 1, 2, 3
 
 
@@ -68,6 +69,7 @@ class Request:
     flags: int = 0
     pairs: list = field(default_factory=list)
     body: bytes = b""
+    data: bytes = b""  # a filter's
 
     @property
     def params(self):
@@ -137,9 +139,23 @@ class Conn:
             if kind == ABORT:
                 return None
 
+    def data(self, request):
+        """A filter's file to its end (FastCGI 6.4)."""
+        parts = []
+        while True:
+            kind, _, content = self.record()
+            assert kind == DATA, f"record type {kind} amid DATA"
+            if not content:
+                request.data = b"".join(parts)
+                return request.data
+            parts.append(content)
+
     def request(self):
+        """All of it; a filter's DATA too."""
         request = self.begin()
         self.stdin(request)
+        if request.role == FILTER:
+            self.data(request)
         return request
 
     def send(self, data):

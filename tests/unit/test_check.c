@@ -109,6 +109,9 @@ static const struct error_row {
      "x:7: \"response_body\" has no meaning in a route without a pool or filter\n"
      "x:10: \"filter\" has no meaning in a route with a redirect\n"
      "x:12: \"filter\" has no meaning in a route to a pool\n"},
+    {false,
+     "[route s /a]\nauthorizer = p\nfilter = p\nfilter_cache = on\n[pool p]\nconnect = h:1\n",
+     "x:8: filter_cache = on keeps nothing where clients have to be let in (authorizer)\n"},
     {false, "[route s *.cgi]\npool = p\n[route s /b]\npool = p\n[pool p]\ncgi = on\n",
      "x:7: [route s /b] needs root or script, since pool \"p\" runs CGI programs\n"},
     {true,

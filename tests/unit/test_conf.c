@@ -242,8 +242,8 @@ static void test_references(void **state)
 static void test_roles(void **state)
 {
     struct conf *conf = good("[site a]\nauthorizer = p\nroot = /a\n"
-                             "[route a /1]\n[route a /2]\nauthorizer = off\n"
-                             "[route a /3]\nauthorizer = q\nfilter = q\nfilter_cache = on\n"
+                             "[route a /1]\n[route a /2]\nauthorizer = off\nfilter = p\n"
+                             "filter_cache = on\n[route a /3]\nauthorizer = q\nfilter = q\n"
                              "[pool p]\nconnect = h:1\n[pool q]\nconnect = h:1\n"
                              "[site b]\nhost = b\nroot = /b\n"
                              "[route b /1]\nauthorizer = q\nenv.A = x\n" LISTEN);
@@ -258,7 +258,8 @@ static void test_roles(void **state)
     assert_null(a[1].authorizer);
     assert_ptr_equal(a[2].authorizer, q);
     assert_ptr_equal(a[2].filter, q);
-    assert_true(a[2].filter_cache);
+    assert_ptr_equal(a[1].filter, p);
+    assert_true(a[1].filter_cache && !a[2].filter_cache);
     assert_ptr_equal(a[3].authorizer, p);
     assert_ptr_equal(b[0].authorizer, q);
     assert_null(b[1].authorizer);

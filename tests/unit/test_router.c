@@ -10,6 +10,7 @@
 
 #include "../../gateway/auth.h"
 #include "../../gateway/authorizer.h"
+#include "../../gateway/filter.h"
 #include "../../gateway/router.h"
 
 /* ---- what the router did with the stream ---- */
@@ -91,6 +92,16 @@ void files_start(struct stream *s, struct route_match *m)
     assert_true(S_ISREG(st.st_mode));
     close(m->file_fd);
     note("files", 0, NULL, 0);
+}
+
+void filter_start(struct stream *s, struct pool *pool, struct route_match *m)
+{
+    (void)s;
+    did.pool = pool;
+    did.m = m;
+    assert_true(m->file_fd >= 0);
+    close(m->file_fd);
+    note("filter", 0, NULL, 0);
 }
 
 struct auth *auth_new(void)
@@ -367,6 +378,12 @@ static struct conf_route routes[] = {
      .response_body = -1,
      .links = CONF_LINKS_FOLLOW,
      .script_check = CONF_UNSET},
+    {.pattern = S("/filtered/"),
+     .prefix = S("/filtered/"),
+     .pool = -1,
+     .root = site_root,
+     .filter = &conf_pools[POOL_APP],
+     INHERIT},
 };
 static struct conf_route guarded_routes[] = {
     {.pattern = S("/"),
@@ -465,6 +482,11 @@ static const struct row rows[] = {
     {"/nothing", "error", "/", 404, NULL, NULL, NULL},
     {"/sub/bare/", "error", "/", 403, NULL, NULL, NULL},
     {"/fifo", "error", "/", 403, NULL, NULL, NULL},
+    {"/filtered/read.txt", "filter", "/filtered/", 0, NULL, NULL, "site/read.txt"},
+    {"/filtered/sub/", "filter", "/filtered/", 0, NULL, NULL, "site/sub/index.html"},
+    {"/filtered/sub", "answer", "/filtered/", 301, NULL, NULL, NULL},
+    {"/filtered/nothing", "error", "/filtered/", 404, NULL, NULL, NULL},
+    {"/filtered/up.txt", "error", "/filtered/", 403, NULL, NULL, NULL},
     /* nothing outside */
     {"/abs.txt", "error", "/", 403, NULL, NULL, NULL},
     {"/up.txt", "error", "/", 403, NULL, NULL, NULL},
@@ -601,7 +623,8 @@ static void check_row(struct router *r, const struct row *row)
         assert_ptr_equal(did.m->route, s.route);
     }
     if (did.pool)
-        assert_ptr_equal(did.pool, pools[s.route->pool]);
+        assert_ptr_equal(did.pool, s.route->filter ? pools[s.route->filter - conf_pools]
+                                                   : pools[s.route->pool]);
     arena_fini(&s.arena);
 }
 

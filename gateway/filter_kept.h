@@ -1,0 +1,17 @@
+/*
+ * gateway/filter_kept.h - answer a GET or HEAD with what filter_cache.h keeps.
+ *
+ * Threads  worker
+ * Source   RFC 9111 4.3.2, 5.1
+ */
+#ifndef GATEWAY_FILTER_KEPT_H
+#define GATEWAY_FILTER_KEPT_H
+
+#include "filter_cache.h"
+#include "stream.h"
+
+/* kept was got from cache; it is given back when it went out, or the stream is over. */
+void filter_kept_answer(struct stream *s, struct filter_cache *cache,
+                        const struct filter_kept *kept);
+
+#endif
