@@ -184,14 +184,12 @@ def test_not_before_there_is_a_place(place, start, proto):
     up is refused without."""
     go = threading.Event()
 
-    def serve(conn):
-        request = conn.begin()
+    def respond(request):
         if request.params["PATH_INFO"] == "/held":
             go.wait(20)
-        conn.stdin(request)
-        conn.send(answer(request.number, echo(request)))
+        return echo(request)
 
-    with Backend(f"{place}/app.sock", serve) as backend:
+    with Backend(f"{place}/app.sock", keeping(respond)) as backend:
         gateway = start(f"[site main]\nroot = {place}/public\n[route main /app/]\npool = app\n"
                         f"[pool app]\nconnect = unix:{place}/app.sock\nmax_requests = 1\n"
                         "queue = 1\n")
