@@ -252,6 +252,10 @@ static int open_signals(struct master *m)
         sigaddset(&set, signals[i]);
     if (sigprocmask(SIG_BLOCK, &set, NULL) < 0 || sigaction(SIGPIPE, &ignore, NULL) < 0)
         return fail("signals", strerror(errno));
+    /* A file as large as ulimit -f allows is a full disk (EFBIG) and no reason to die, for the
+     * gateway process neither. */
+    if (sigaction(SIGXFSZ, &ignore, NULL) < 0)
+        return fail("signals", strerror(errno));
     m->signal_fd = signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);
     if (m->signal_fd < 0)
         return fail("signalfd", strerror(errno));
