@@ -222,8 +222,13 @@ static void request_granted(struct fcgi_request *r)
         free(r);
         return;
     }
-    r->phase = PHASE_READY;
     r->granted_ms = loop_now_ms(r->loop);
+    if (r->waited && fcgi_request_waited_ms(r) > (uint64_t)r->pool->conf->queue_timeout_ms) {
+        pool_count_late(r->pool);
+        fcgi_request_fail(r, GW_EPOOL_TIME, FCGI_RETRY_NO);
+        return;
+    }
+    r->phase = PHASE_READY;
     timer_set(r->loop, &r->timer, (uint64_t)r->pool->conf->timeout_ms);
     r->ops->granted(r->arg);
 }
@@ -237,7 +242,7 @@ static void request_timer(struct loop *l, struct timer *t)
     if (!r->granted_ms) {
         if (pool_leave(r->pool, r, POOL_TIMED_OUT))
             fcgi_request_fail(r, GW_EPOOL_TIME, FCGI_RETRY_NO);
-        return; /* else the grant is on its way, just in time */
+        return; /* else the word is on its way */
     }
     if (r->phase != PHASE_RUNNING) {
         fcgi_request_fail(r, GW_EBACKEND_TIME, FCGI_RETRY_NO);

@@ -1,6 +1,7 @@
 #include "pool.h"
 
 #include <stdlib.h>
+#include <sys/random.h>
 
 #include "address.h"
 #include "pool_priv.h"
@@ -61,6 +62,18 @@ static uint64_t pool_tick_ms(const struct conf_pool *c)
     return least > 0 ? (uint64_t)least : 1;
 }
 
+static bool pool_init_queue(struct pool *p, FILE *errors_to)
+{
+    struct siphash_key key;
+
+    if (getrandom(&key, sizeof(key), 0) != (ssize_t)sizeof(key)) {
+        fprintf(errors_to, "pool %s: no random numbers: %s\n", p->conf->name, strerror(errno));
+        return false;
+    }
+    turns_init(&p->turns, key);
+    return true;
+}
+
 struct pool *pool_new(const struct conf *conf, unsigned index, unsigned n_workers,
                       FILE *errors_to)
 {
@@ -74,9 +87,8 @@ struct pool *pool_new(const struct conf *conf, unsigned index, unsigned n_worker
     p->max = p->conf->max_requests;
     p->keepalive = p->conf->keepalive;
     p->tick_ms = pool_tick_ms(p->conf);
-    p->waiters = calloc(n_workers, sizeof(*p->waiters));
     p->wakes = calloc(n_workers, sizeof(*p->wakes));
-    if (!p->waiters || !p->wakes || pool_peers_init(p, errors_to) < 0 ||
+    if (!p->wakes || !pool_init_queue(p, errors_to) || pool_peers_init(p, errors_to) < 0 ||
         (p->conf->n_connect
              ? pool_add_addresses(p, errors_to)
              : pool_add_processes(p, conf->gateway.runtime_dir, errors_to)) < 0) {
@@ -128,7 +140,7 @@ void pool_free(struct pool *p)
     free((void *)p->servers);
     free((void *)p->candidates);
     free(p->all_conns);
-    free(p->waiters);
+    turns_fini(&p->turns);
     free(p->wakes);
     lock_fini(&p->mu);
     free(p);
@@ -175,7 +187,6 @@ static void grant_locked(struct pool *p, struct fcgi_request *r, struct fcgi_con
     health_granted_locked(fc->server, r);
     process_granted_locked(p, fc->server, r);
     p->n_in_flight++;
-    p->waiters[r->worker].n_in_flight++;
     p->stats.n_requests++;
 }
 
@@ -196,7 +207,6 @@ static void ungrant_locked(struct pool *p, struct fcgi_request *r) REQUIRES(p->m
     fc->server->n_in_flight--;
     process_released_locked(p, fc->server);
     p->n_in_flight--;
-    p->waiters[r->worker].n_in_flight--;
 }
 
 /* No slot now: into the queue, unless it is full or no server will come. */
@@ -206,13 +216,10 @@ static int queue_up_locked(struct pool *p, struct fcgi_request *r) REQUIRES(p->m
         p->stats.n_down++;
         return GW_EPOOL_DOWN;
     }
-    if (p->n_waiting >= p->conf->queue) {
-        p->stats.n_full++;
-        return GW_EPOOL_FULL;
-    }
-    queue_add_locked(p, r);
-    process_wanted_locked(p);
-    return 0;
+    int rc = queue_add_locked(p, r);
+    if (rc == 0)
+        process_wanted_locked(p);
+    return rc;
 }
 
 int pool_ask(struct pool *p, struct fcgi_request *r)
@@ -242,7 +249,7 @@ bool pool_leave(struct pool *p, struct fcgi_request *r, enum pool_leaving why)
     lock_take(&p->mu);
     bool waiting = r->state == REQ_WAITING;
     if (waiting)
-        queue_remove_locked(p, r);
+        queue_leave_locked(p, r);
     else if (why == POOL_CLIENT_GONE)
         r->state = REQ_GONE;
     r->asker = NULL;
@@ -250,6 +257,13 @@ bool pool_leave(struct pool *p, struct fcgi_request *r, enum pool_leaving why)
         p->stats.n_timed_out++;
     lock_drop(&p->mu);
     return waiting;
+}
+
+void pool_count_late(struct pool *p)
+{
+    lock_take(&p->mu);
+    p->stats.n_timed_out++;
+    lock_drop(&p->mu);
 }
 
 static void post_grant(struct fcgi_request *next)
@@ -268,8 +282,7 @@ static struct fcgi_request *serve_next_locked(struct pool *p, unsigned worker) R
     struct fcgi_conn *fc = next ? pick_locked(p, next) : NULL;
     if (!fc)
         return NULL;
-    queue_remove_locked(p, next);
-    p->last_wait_ms = clock_now_ms() - next->asked_ms;
+    queue_take_locked(p, next);
     grant_locked(p, next, fc);
     return next;
 }
@@ -325,20 +338,17 @@ struct fcgi_request *pool_conn_closed(struct pool *p, struct fcgi_conn *fc, unsi
 
 void pool_serve_waiters(struct pool *p)
 {
-    struct fcgi_request *next, *refused = NULL;
+    struct fcgi_request *next;
 
     do {
         lock_take(&p->mu);
         next = serve_next_locked(p, 0);
-        if (!next && p->n_waiting && pool_outlook_locked(p) == OUTLOOK_NONE) {
-            p->stats.n_down += p->n_waiting;
-            refused = queue_refuse_all_locked(p, GW_EPOOL_DOWN);
-        }
+        if (!next && p->n_waiting && pool_outlook_locked(p) == OUTLOOK_NONE)
+            queue_refuse_all_locked(p);
         lock_drop(&p->mu);
         if (next)
             post_grant(next);
     } while (next);
-    queue_post_refused(refused);
 }
 
 void pool_use_usage(struct pool *p, unsigned slot, const struct script_usage *usage)
@@ -374,8 +384,13 @@ void pool_stats(struct pool *p, struct pool_stats *ret)
 
 unsigned pool_retry_after(struct pool *p)
 {
+    if (p->conf->retry_after_ms)
+        return (unsigned)((p->conf->retry_after_ms + 999) / 1000);
     lock_take(&p->mu);
-    uint64_t s = (p->last_wait_ms + 999) / 1000;
+    uint64_t ms = queue_wait_ms_locked(p), now = clock_now_ms();
+    uint64_t due = pool_outlook_locked(p) == OUTLOOK_NOW ? 0 : pool_due_ms_locked(p);
     lock_drop(&p->mu);
-    return s < 1 ? 1 : s > 60 ? 60 : (unsigned)s;
+    if (due > now + ms)
+        ms = due - now;
+    return ms < 1000 ? 1 : ms > 60000 ? 60 : (unsigned)((ms + 999) / 1000);
 }

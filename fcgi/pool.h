@@ -28,10 +28,16 @@
  *          with one timer, set when there is an idle connection and it is not: so keeping one
  *          costs nothing.  The last of keepalive_requests goes without FCGI_KEEP_CONN; a
  *          shared connection takes no other then, and is closed behind those it has
- * Queue    a waiter is WAITING, GRANTED or GONE under the pool's lock; each worker's waiters
- *          are in order.  A freed slot goes to the oldest waiter of the worker that freed it
- *          (no wake-up), but every eighth, and every one that worker does not want, to the
- *          oldest of all
+ * Queue    a waiter is WAITING, GRANTED or GONE under the pool's lock.  Tenants take turns, and
+ *          within a tenant its clients, and each client's requests are in order (turns.h).  A
+ *          freed slot goes, where that delays nobody by more than a round, to a waiter of the
+ *          worker that freed it (no wake-up): to one of the first 8 clients that have a turn in
+ *          this round, one of its first 8 requests; and every fifth, and every one that worker
+ *          does not want, to the first in line.  When the queue is full, who has most waiting
+ *          gives way to one who would have fewer even with one more: the newest request of that
+ *          tenant's client who has most is refused, or, within the newcomer's tenant, that of the
+ *          client who has most; else the newcomer.  No request is begun that waited for longer
+ *          than queue_timeout
  * Threads  any worker; everything is under pool->mu, a leaf but for loop_post
  * Source   THREADS.md, rules 6 and 7
  */
@@ -86,8 +92,8 @@ struct pool_stats {
 };
 void pool_stats(struct pool *p, struct pool_stats *ret);
 
-/* Seconds a client should wait before it tries again (Retry-After), 1..60: how long the
- * queue takes now. */
+/* Seconds a client should wait before it tries again (Retry-After): retry_after, or, auto, 1..60:
+ * how long the queue takes now, or until a server is tried again if all are out. */
 unsigned pool_retry_after(struct pool *p);
 
 #endif

@@ -231,8 +231,7 @@ enum pool_outlook pool_outlook_locked(const struct pool *p)
     return best;
 }
 
-/* When the next server that is out is due, 0: none is. */
-static uint64_t pool_due_ms_locked(const struct pool *p) REQUIRES(p->mu)
+uint64_t pool_due_ms_locked(const struct pool *p)
 {
     uint64_t due = 0;
 

@@ -8,7 +8,7 @@
  *     pool_idle.c     connections as things to be had: fresh, kept, taken over
  *     pool_peer.c     whose its servers may be
  *     pool_share.c    connections that several requests may be on
- *     pool_queue.c    who waits, and who is next
+ *     pool_queue.c    who waits, and who is refused; whose turn it is: turns.c
  *     pool_process.c  its servers as processes: by what pool_procs.c decides
  *     client.c        a request's life
  *     client_send.c   what it says
@@ -31,6 +31,7 @@
 #include "ids.h"
 #include "pool.h"
 #include "record.h"
+#include "turns.h"
 #include "values.h"
 
 enum {
@@ -168,8 +169,9 @@ struct fcgi_request {
     uint64_t tenant, client, balance_key; /* I  the asker's */
     enum request_state state;             /* m */
     enum request_phase phase;             /* o */
-    struct fcgi_request *next, *prev;     /* m  queue, then conn->granted */
-    uint64_t seq;                         /* m  age in the queue */
+    struct turn turn;                     /* m  while WAITING */
+    bool waited;                          /* m, then o  it was in the queue */
+    struct fcgi_request *next, *prev;     /* m  conn->granted */
     uint64_t asked_ms, granted_ms;        /* o */
     int refused;                          /* m, then o  gw_err to report instead of a grant */
     bool probe;                           /* m  its server is out of rotation: is it back? */
@@ -203,13 +205,6 @@ struct fcgi_request {
     struct fcgi_request *over; /* o  the next whose caller is told the same */
 };
 
-/* The requests of one worker that wait, oldest first. */
-struct waiters {
-    struct fcgi_request *head, *tail; /* m */
-    unsigned n_in_flight;             /* m  of this worker */
-    unsigned streak;                  /* m  slots it kept to itself in a row */
-};
-
 /* One worker's view of a pool: what has to be looked at later. */
 struct pool_wake {
     struct timer timer; /* o  a server that is out of rotation is due */
@@ -239,13 +234,14 @@ struct pool {
     struct fcgi_server *retired;             /* m  with connections left */
     struct fcgi_server *free_servers;        /* m  structs to be used again */
     uint32_t serial;                         /* m  of the server that was added last */
-    struct waiters *waiters;                 /* m  [n_workers] */
+    struct turns turns;                      /* m  who waits */
     struct fcgi_conn *free_conns;            /* m */
     struct fcgi_conn **all_conns;            /* m  every struct ever made, for pool_free */
     unsigned n_all, cap_all;                 /* m */
     unsigned n_in_flight, n_waiting, n_idle; /* m */
-    uint64_t seq;                            /* m */
-    uint64_t last_wait_ms;                   /* m  of the last granted waiter */
+    uint64_t turn_ms;                        /* m  when a waiter last had its turn, or the first
+                                                   came */
+    uint64_t pace_us;                        /* m  between turns, on average */
     struct pool_stats stats;                 /* m */
     struct procs *procs;                     /*    the main thread's; NULL: addresses */
     struct loop *poke_loop;                  /* m */
@@ -293,6 +289,9 @@ int pool_ask(struct pool *p, struct fcgi_request *r);
  * client that is gone makes it GONE, to be passed on; one that only waited too long uses it. */
 enum pool_leaving { POOL_CLIENT_GONE, POOL_TIMED_OUT };
 bool pool_leave(struct pool *p, struct fcgi_request *r, enum pool_leaving why);
+
+/* A request whose grant came after queue_timeout is refused all the same. */
+void pool_count_late(struct pool *p);
 
 /* r's slot comes back.  keep: its connection may be used again; *ret_close says that the
  * pool has no use for it, then the caller closes it and calls pool_conn_closed.  Without keep
@@ -384,6 +383,9 @@ void pool_request_connected(struct pool *p, struct fcgi_request *r);
 void pool_request_answers(struct pool *p, struct fcgi_request *r);
 void pool_request_failed(struct pool *p, struct fcgi_request *r, int err);
 
+/* When the next server that is out is due, 0: none is. */
+uint64_t pool_due_ms_locked(const struct pool *p) REQUIRES(p->mu);
+
 /* r is granted a connection to sv: is it the probe? */
 void health_granted_locked(struct fcgi_server *sv, struct fcgi_request *r);
 /* r gives its slot back. */
@@ -421,13 +423,18 @@ void pool_sweep_fn(struct loop *l, struct timer *t);
 
 /* ---- pool_queue.c ---- */
 
-void queue_add_locked(struct pool *p, struct fcgi_request *r) REQUIRES(p->mu);
-void queue_remove_locked(struct pool *p, struct fcgi_request *r) REQUIRES(p->mu);
+/* r waits, another perhaps no longer: 0, GW_EPOOL_FULL or GW_ENO_MEMORY. */
+int queue_add_locked(struct pool *p, struct fcgi_request *r) REQUIRES(p->mu);
+/* r leaves the queue without having had its turn. */
+void queue_leave_locked(struct pool *p, struct fcgi_request *r) REQUIRES(p->mu);
 /* Who is to have the slot that worker frees; still in the queue. */
 struct fcgi_request *queue_next_locked(struct pool *p, unsigned worker) REQUIRES(p->mu);
-/* All leave the queue, to be refused with err: a list by next, for queue_post_refused(). */
-struct fcgi_request *queue_refuse_all_locked(struct pool *p, int err) REQUIRES(p->mu);
-void queue_post_refused(struct fcgi_request *list);
+/* r, which queue_next_locked said, has it. */
+void queue_take_locked(struct pool *p, struct fcgi_request *r) REQUIRES(p->mu);
+/* No server will come: everybody leaves the queue, and is told so. */
+void queue_refuse_all_locked(struct pool *p) REQUIRES(p->mu);
+/* How long one who comes now would wait. */
+uint64_t queue_wait_ms_locked(const struct pool *p) REQUIRES(p->mu);
 
 /* ---- pool_share.c ---- */
 

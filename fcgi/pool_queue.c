@@ -1,92 +1,94 @@
 /*
- * Who waits, and who is next.
+ * Who waits, and who is refused.
  */
+#include <stddef.h>
+
 #include "pool_priv.h"
 
-enum { OWN_STREAK = 8 /* slots a worker keeps to itself while others wait */ };
-
-void queue_add_locked(struct pool *p, struct fcgi_request *r)
+static struct fcgi_request *request_of(struct turn *t)
 {
-    struct waiters *q = &p->waiters[r->worker];
-
-    r->state = REQ_WAITING;
-    r->seq = ++p->seq;
-    r->next = NULL;
-    r->prev = q->tail;
-    if (q->tail)
-        q->tail->next = r;
-    else
-        q->head = r;
-    q->tail = r;
-    p->n_waiting++;
-    p->stats.n_queued++;
+    return t ? (struct fcgi_request *)(void *)((char *)t - offsetof(struct fcgi_request, turn))
+             : NULL;
 }
 
-void queue_remove_locked(struct pool *p, struct fcgi_request *r)
+/* r, which waits no longer, is refused: its own loop is told, whose it is again from then on. */
+static void refuse_locked(struct pool *p, struct fcgi_request *r, int err) REQUIRES(p->mu)
 {
-    struct waiters *q = &p->waiters[r->worker];
+    queue_leave_locked(p, r);
+    r->state = REQ_GRANTED; /* the word is on its way */
+    r->asker = NULL;
+    r->refused = err;
+    r->msg.fn = fcgi_request_granted_msg;
+    loop_post(r->loop, &r->msg);
+}
 
-    if (r->prev)
-        r->prev->next = r->next;
-    else
-        q->head = r->next;
-    if (r->next)
-        r->next->prev = r->prev;
-    else
-        q->tail = r->prev;
-    r->next = r->prev = NULL;
+/* The queue is full.  Does somebody give way to r? */
+static bool make_room_locked(struct pool *p, const struct fcgi_request *r) REQUIRES(p->mu)
+{
+    struct fcgi_request *victim = request_of(turns_victim(&p->turns, r->tenant, r->client));
+
+    p->stats.n_full++; /* one of the two */
+    if (victim)
+        refuse_locked(p, victim, GW_EPOOL_FULL);
+    return victim;
+}
+
+int queue_add_locked(struct pool *p, struct fcgi_request *r)
+{
+    if (p->n_waiting >= p->conf->queue && !make_room_locked(p, r))
+        return GW_EPOOL_FULL;
+    r->turn.worker = r->worker;
+    if (turns_add(&p->turns, &r->turn, r->tenant, r->client) < 0)
+        return GW_ENO_MEMORY;
+    if (p->n_waiting++ == 0)
+        p->turn_ms = loop_now_ms(r->loop);
+    r->state = REQ_WAITING;
+    r->waited = true;
+    p->stats.n_queued++;
+    return 0;
+}
+
+void queue_leave_locked(struct pool *p, struct fcgi_request *r)
+{
+    turns_leave(&p->turns, &r->turn);
     p->n_waiting--;
 }
 
 struct fcgi_request *queue_next_locked(struct pool *p, unsigned worker)
 {
-    struct waiters *own = &p->waiters[worker];
-    struct fcgi_request *oldest = NULL;
-
-    for (unsigned w = 0; w < p->n_workers; w++) {
-        struct waiters *q = &p->waiters[w];
-        if (!q->head)
-            continue;
-        if (w != worker &&
-            q->n_in_flight == 0) { /* it has nothing that would free a slot for it */
-            own->streak = 0;
-            return q->head;
-        }
-        if (!oldest || q->head->seq < oldest->seq)
-            oldest = q->head;
-    }
-    if (own->head && own->streak < OWN_STREAK) {
-        own->streak++;
-        return own->head;
-    }
-    own->streak = 0;
-    return oldest;
+    return request_of(turns_next(&p->turns, worker));
 }
 
-struct fcgi_request *queue_refuse_all_locked(struct pool *p, int err)
+/* The last turn was so long ago, in us. */
+static uint64_t since_turn_us(const struct pool *p)
 {
-    struct fcgi_request *list = NULL;
+    uint64_t now = clock_now_ms();
 
-    for (unsigned w = 0; w < p->n_workers; w++) {
-        for (struct fcgi_request *r; (r = p->waiters[w].head);) {
-            queue_remove_locked(p, r);
-            r->state = REQ_GRANTED; /* the word is on its way */
-            r->asker = NULL;
-            r->refused = err;
-            r->next = list;
-            list = r;
-        }
-    }
-    return list;
+    return now > p->turn_ms ? (now - p->turn_ms) * 1000 : 0;
 }
 
-/* Each is its own loop's again with its message: next is read before. */
-void queue_post_refused(struct fcgi_request *list)
+void queue_take_locked(struct pool *p, struct fcgi_request *r)
 {
-    while (list) {
-        struct fcgi_request *r = list;
-        list = r->next;
-        r->msg.fn = fcgi_request_granted_msg;
-        loop_post(r->loop, &r->msg);
-    }
+    uint64_t us = since_turn_us(p);
+
+    p->turn_ms += us / 1000;
+    p->pace_us = p->pace_us ? (p->pace_us * 7 + us) / 8 : us; /* a jump moves it by an eighth */
+    turns_take(&p->turns, &r->turn);
+    p->n_waiting--;
+}
+
+void queue_refuse_all_locked(struct pool *p)
+{
+    p->stats.n_down += p->n_waiting;
+    for (struct fcgi_request *r; (r = request_of(turns_any(&p->turns)));)
+        refuse_locked(p, r, GW_EPOOL_DOWN);
+}
+
+uint64_t queue_wait_ms_locked(const struct pool *p)
+{
+    uint64_t us = p->pace_us, since = p->n_waiting ? since_turn_us(p) : 0;
+
+    if (since > us)
+        us = since; /* it is slower by now */
+    return (p->n_waiting + 1) * us / 1000;
 }

@@ -491,8 +491,7 @@ static inline void expect_at_rest(void)
         assert_int_equal(world.pool->servers[i]->n_in_flight, 0);
         assert_int_equal(world.pool->servers[i]->n_stuck, 0);
     }
-    for (unsigned i = 0; i < N_LOOPS; i++)
-        assert_int_equal(world.pool->waiters[i].n_in_flight, 0);
+    assert_int_equal(world.pool->turns.n_parties, 0);
 }
 
 static inline void world_fcgi_end(void)
