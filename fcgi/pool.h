@@ -87,8 +87,11 @@ void pool_processes_reset(struct pool *p);
 void pool_use_usage(struct pool *p, unsigned slot, const struct script_usage *usage);
 
 struct pool_stats {
-    unsigned in_flight, waiting, idle, connections;
-    uint64_t n_requests, n_queued, n_full, n_timed_out, n_down, n_failed;
+    unsigned in_flight, waiting, idle, connections; /* now */
+    uint64_t n_requests;                            /* that had a slot */
+    uint64_t n_queued;
+    uint64_t n_full, n_timed_out, n_down; /* refused: queue full, queue timeout, pool down */
+    uint64_t n_failed;                    /* connections that servers refused */
 };
 void pool_stats(struct pool *p, struct pool_stats *ret);
 

@@ -54,19 +54,13 @@ void forward_release(struct forward *f)
         role->release(f);
 }
 
-/* A refusal that passes: say when to come back (RFC 9110 10.2.3). */
-static bool err_is_passing(int err)
-{
-    return err == GW_EPOOL_FULL || err == GW_EPOOL_TIME || err == GW_EPOOL_DOWN;
-}
-
 void forward_fail(struct forward *f, int err)
 {
     struct stream *s = f->s;
     struct pool *pool = f->pool;
 
     forward_release(f);
-    if (err_is_passing(err)) {
+    if (gw_err_status(err) == 503) { /* it passes: say when to come back (RFC 9110 10.2.3) */
         struct slice after = arena_printf(&s->arena, "%u", pool_retry_after(pool));
         struct field retry = {SLICE("Retry-After"), after};
         stream_error_fields(s, err, &retry, after.p ? 1 : 0);

@@ -14,6 +14,7 @@
 #include "../fcgi/pool.h"
 #include "acceptor.h"
 #include "fdpass.h"
+#include "pool_report.h"
 #include "processes.h"
 #include "router.h"
 #include "spool.h"
@@ -34,6 +35,7 @@ struct gateway {
     struct acceptor *acceptor;
     struct spool_budget spool;
     struct processes *processes;
+    struct pool_reports *reports;
     struct loop_source control;
     struct timer drain;
     uint64_t drain_until_ms;
@@ -47,6 +49,8 @@ static void gateway_stop(struct gateway *g)
     if (g->stopping)
         return;
     g->stopping = true;
+    if (g->draining)
+        pool_reports_end(g->reports);
     acceptor_stop(g->acceptor);
     loop_stop(g->loop);
 }
@@ -177,7 +181,8 @@ static int gateway_make(struct gateway *g)
     loop_set_user(g->loop, g);
     g->drain.fn = gateway_drain_fn;
     g->processes = processes_new(g->loop, g->setup, g->pools);
-    if (!g->processes)
+    g->reports = pool_reports_new(g->loop, g->pools, g->setup->conf->n_pools);
+    if (!g->processes || !g->reports)
         return GW_ENO_MEMORY;
     g->acceptor = acceptor_new(g->loop, g->setup, g->workers, g->n_workers);
     return g->acceptor ? 0 : GW_ENO_MEMORY;
@@ -209,6 +214,7 @@ static void gateway_end(struct gateway *g)
         worker_join(&g->workers[i]);
     acceptor_free(g->acceptor);
     processes_free(g->processes);
+    pool_reports_free(g->reports);
     writers_free(g->writers);
     for (unsigned i = 0; g->pools && i < g->setup->conf->n_pools; i++)
         pool_free(g->pools[i]);

@@ -1,5 +1,6 @@
 """More requests than a pool takes: whose turn it is, who is refused, and what they are told."""
 import re
+import signal
 import threading
 
 import pytest
@@ -268,6 +269,11 @@ def test_reasons_and_counters(place, start, backend, clients):
     assert first.statuses() == [200]
     waits = [re.search(r"wait=(\d+)ms", line)[1] for line in gateway.wait_access("flood", 5)]
     assert sorted(int(wait) >= 200 for wait in waits) == [False] * 3 + [True] * 2
+    flood.close()
+    first.close()
+    gateway.stop(how=signal.SIGQUIT)
+    assert ("pool=app drained: begun 1, queued 2, refused 5: queue full 3, queue timeout 2, "
+            "pool down 0") in gateway.log()
 
 
 def test_a_pool_that_is_down_refuses_who_waits(place, start, backend, clients):
