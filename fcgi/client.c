@@ -181,10 +181,12 @@ void fcgi_request_fail(struct fcgi_request *r, int err, enum fcgi_retry retry)
     if (r->phase == PHASE_RUNNING) { /* the others' connection stays */
         const struct fcgi_request_ops *ops = r->ops;
         void *arg = r->arg;
+        if (r->any_input)
+            retry = FCGI_RETRY_NO;
         pool_request_failed(r->pool, r, err);
         request_abort_running(r);
         if (ops)
-            ops->error(arg, err, r->any_input ? FCGI_RETRY_NO : retry);
+            ops->error(arg, err, retry);
         return;
     }
     if (r->conn)

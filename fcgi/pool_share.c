@@ -125,10 +125,9 @@ static void log_values(const struct fcgi_server *sv, const struct fcgi_values *v
 {
     const struct pool *p = sv->pool;
     char said[128] = "";
-    size_t n = 0;
+    size_t n = (size_t)say_value(said, sizeof(said), "FCGI_MAX_CONNS", v->max_conns);
 
-    n += (size_t)say_value(said + n, sizeof(said) - n, "FCGI_MAX_CONNS", v->max_conns);
-    n += (size_t)say_value(said + n, sizeof(said) - n, "FCGI_MAX_REQS", v->max_reqs);
+    (void)say_value(said + n, sizeof(said) - n, "FCGI_MAX_REQS", v->max_reqs);
     log_line(CONF_LOG_INFO, "pool=%s server=%s answers GET_VALUES:%s FCGI_MPXS_CONNS=%d%s",
              p->conf->name, sv->name, said, v->mpxs,
              !p->conf->multiplex ? ""
