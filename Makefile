@@ -145,16 +145,16 @@ tidy: $(patsubst %.c,$(B)/tidy/%,$(SRC) $(APP_SRC))
 
 $(B)/tidy/%: $(B)/obj/%.o .clang-tidy
 	@mkdir -p $(@D)
-	clang-tidy --quiet --warnings-as-errors='*' $*.c -- $(filter-out -W%,$(ALL_CFLAGS)) \
+	$(call say,TIDY)clang-tidy --quiet --warnings-as-errors='*' $*.c -- $(filter-out -W%,$(ALL_CFLAGS)) \
 		2>&1 | grep -v -e 'warnings generated' -e '^Suppressed ' -e '^Use -header-filter' ; \
 		test $${PIPESTATUS[0]} -eq 0
 	@touch $@
 
 format:
-	clang-format -i $(FORMATTED)
+	$(call say,clang-format)clang-format -i $(FORMATTED)
 
 format-check:
-	clang-format --dry-run -Werror $(FORMATTED)
+	$(call say,clang-format)clang-format --dry-run -Werror $(FORMATTED)
 
 fuzz:
 	+$(MAKE) CC=clang SAN=fuzzer-no-link,address,undefined fuzz-targets
