@@ -54,15 +54,13 @@ void fcgi_conn_give_back(struct fcgi_conn *fc, unsigned worker)
 static bool request_leave(struct fcgi_request *r, bool fit)
 {
     struct fcgi_conn *fc = r->conn;
-    /* What the application may still say under its id must not be another's. */
-    bool retire = r->aborted || r->unfinished || fcgi_request_speaks(r);
 
     timer_clear(&r->timer);
     fcgi_request_hush(r, false);
     if (r->paused)
         fc->paused = false;
-    if (r->id && !fcgi_ids_give(&fc->ids, r->id, retire))
-        fc->ending = true; /* no ids are left */
+    if (r->id)
+        fcgi_ids_give(&fc->ids, r->id);
     r->id = 0;
     fc->reused = true;
     if (fc->ids.n_used)
@@ -443,7 +441,6 @@ void fcgi_request_ended(struct fcgi_request *r, bool more)
     r->answered = true;
     bool fit = request_leaves_it_fit(r, more);
     if (fc->ids.n_used > 1 && fcgi_request_speaks(r)) {
-        r->unfinished = true;
         fcgi_request_hush(r, true); /* net/http/fcgi reads on until then */
     }
     request_release(r, request_leave(r, fit));

@@ -50,22 +50,22 @@ static bool take_end(struct fcgi_request *r, const struct fcgi_piece *piece)
     return true;
 }
 
-/* Of an id without a request: of one that was given up it may still come, anything else is
- * nobody's. */
-static bool may_be_late(bool retired, uint8_t type)
+/* Of an id without a request: of one that is over it may still come, anything else is nobody's.
+ */
+static bool may_be_late(bool late, uint8_t type)
 {
-    return retired && (type == FCGI_STDOUT || type == FCGI_STDERR || type == FCGI_END_REQUEST);
+    return late && (type == FCGI_STDOUT || type == FCGI_STDERR || type == FCGI_END_REQUEST);
 }
 
 /* The record's content, or some of it.  more: bytes follow it. */
 static void take_piece(struct fcgi_conn *fc, const struct fcgi_piece *piece, bool more)
 {
-    bool retired;
-    struct fcgi_request *r = fcgi_ids_find(&fc->ids, piece->id, &retired);
+    bool late;
+    struct fcgi_request *r = fcgi_ids_find(&fc->ids, piece->id, &late);
 
     if (!r) {
         unsigned at = 0;
-        if (!may_be_late(retired, piece->type))
+        if (!may_be_late(late, piece->type))
             fcgi_conn_fail(fc, GW_EFCGI_PROTO, FCGI_RETRY_IDEMPOTENT,
                            fc->ids.n_used == 1 ? fcgi_ids_next(&fc->ids, &at) : NULL);
         return;

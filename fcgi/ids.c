@@ -2,7 +2,6 @@
 
 #include <assert.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "../gateway/err.h"
 
@@ -26,7 +25,17 @@ static const struct fcgi_id_place *ids_look(const struct fcgi_ids *ids, unsigned
 /* The id that place i gives its next request, or its present one has. */
 static uint32_t ids_id(const struct fcgi_ids *ids, unsigned i)
 {
-    return i + 1 + ids_look(ids, i)->n_retired * ids_n(ids);
+    return i + 1 + ids_look(ids, i)->round * ids_n(ids);
+}
+
+static void ids_check(struct fcgi_ids *ids, unsigned i)
+{
+    struct fcgi_id_place *place = ids_place(ids, i);
+
+    if (ids_id(ids, i) <= ID_MAX)
+        return;
+    place->round = 0;
+    place->again = true;
 }
 
 void fcgi_ids_fini(struct fcgi_ids *ids)
@@ -46,8 +55,6 @@ int fcgi_ids_grow(struct fcgi_ids *ids, unsigned n)
     assert(!ids->n && n <= ID_MAX);
     if (n < 2)
         return 0;
-    if (ids->one.n_retired)
-        return GW_EINTERNAL; /* its next id is another place's by now */
     if (ids->cap < n) {
         struct fcgi_id_place *many = realloc(ids->many, n * sizeof(*many));
         if (!many)
@@ -55,9 +62,17 @@ int fcgi_ids_grow(struct fcgi_ids *ids, unsigned n)
         ids->many = many;
         ids->cap = n;
     }
-    memset(ids->many, 0, n * sizeof(*ids->many));
-    ids->many[0] = ids->one;
+    /* Its place keeps its id, which is round + 1; the ids below that were used. */
+    unsigned round = ids->one.round, at = round % n;
     ids->n = n;
+    for (unsigned i = 0; i < n; i++) {
+        ids->many[i] = (struct fcgi_id_place){
+            .round = (uint16_t)(round / n + (i < at)),
+            .again = ids->one.again,
+        };
+        ids_check(ids, i);
+    }
+    ids->many[at].request = ids->one.request;
     return 0;
 }
 
@@ -67,17 +82,16 @@ uint16_t fcgi_ids_take(struct fcgi_ids *ids, struct fcgi_request *r)
         return 0;
     for (unsigned i = 0; i < ids_n(ids); i++) {
         struct fcgi_id_place *place = ids_place(ids, i);
-        uint32_t id = ids_id(ids, i);
-        if (place->request || id > ID_MAX)
+        if (place->request)
             continue;
         place->request = r;
         ids->n_used++;
-        return (uint16_t)id;
+        return (uint16_t)ids_id(ids, i);
     }
     return 0;
 }
 
-bool fcgi_ids_give(struct fcgi_ids *ids, uint16_t id, bool retire)
+void fcgi_ids_give(struct fcgi_ids *ids, uint16_t id)
 {
     unsigned i = (id - 1u) % ids_n(ids);
     struct fcgi_id_place *place = ids_place(ids, i);
@@ -85,21 +99,22 @@ bool fcgi_ids_give(struct fcgi_ids *ids, uint16_t id, bool retire)
     assert(place->request && ids_id(ids, i) == id);
     place->request = NULL;
     ids->n_used--;
-    if (retire)
-        place->n_retired++;
-    return ids_id(ids, i) <= ID_MAX;
+    place->round++;
+    ids_check(ids, i);
 }
 
-struct fcgi_request *fcgi_ids_find(const struct fcgi_ids *ids, uint16_t id, bool *ret_retired)
+struct fcgi_request *fcgi_ids_find(const struct fcgi_ids *ids, uint16_t id, bool *ret_late)
 {
-    *ret_retired = false;
+    *ret_late = false;
     if (id == 0)
         return NULL;
     unsigned i = (id - 1u) % ids_n(ids);
     uint32_t now = ids_id(ids, i);
 
-    *ret_retired = id < now;
-    return id == now ? ids_look(ids, i)->request : NULL;
+    if (id == now && ids_look(ids, i)->request)
+        return ids_look(ids, i)->request;
+    *ret_late = id < now || ids_look(ids, i)->again;
+    return NULL;
 }
 
 struct fcgi_request *fcgi_ids_next(const struct fcgi_ids *ids, unsigned *at)

@@ -1,12 +1,11 @@
 /*
  * fcgi/ids.h - the request ids of one connection.  Pure.
  *
- * Shape    n places for requests at once.  A place's id is used for one request after the
- *          other, until one of them was aborted, or ended before all of it was sent: its id is
- *          retired, for applications go on answering under it (net/http/fcgi sends a second
- *          END_REQUEST, and what its handler still writes, after the one that answers an
- *          abort), and the place goes on with its id plus n.  So late records are told from
- *          those of another request, and from ids that were never opened
+ * Shape    n places for requests at once.  Each request of a place has an id of its own, n more
+ *          than that of the one before; when there are no more the place begins anew.  So what
+ *          an application still says of a request that is over (a second END_REQUEST, output
+ *          behind it; net/http/fcgi sends both after the END_REQUEST that answers an abort) is
+ *          told from what it says of the next, and from ids that were never opened
  * Units    ids 1..65535; one place, which has id 1, until _grow
  * Threads  one at a time
  * Memory   a zeroed struct is an empty one; requests are borrowed
@@ -22,7 +21,8 @@ struct fcgi_request;
 
 struct fcgi_id_place {
     struct fcgi_request *request; /* NULL: free */
-    uint32_t n_retired;           /* ids of this place */
+    uint16_t round;               /* ids of this place before the one it has, or has next */
+    bool again;                   /* it began anew: all its ids were used */
 };
 
 struct fcgi_ids {
@@ -37,18 +37,17 @@ void fcgi_ids_fini(struct fcgi_ids *ids);
 /* A new connection, with one place. */
 void fcgi_ids_reset(struct fcgi_ids *ids);
 
-/* So many places.  GW_ENO_MEMORY, or an id was retired before: nothing changed. */
+/* So many places.  GW_ENO_MEMORY: nothing changed. */
 int fcgi_ids_grow(struct fcgi_ids *ids, unsigned n);
 
 /* An id for r; 0: none is free. */
 uint16_t fcgi_ids_take(struct fcgi_ids *ids, struct fcgi_request *r);
 
-/* id's request is over.  false: its place has no ids left; the connection should take no more
- * requests. */
-bool fcgi_ids_give(struct fcgi_ids *ids, uint16_t id, bool retire);
+/* id's request is over. */
+void fcgi_ids_give(struct fcgi_ids *ids, uint16_t id);
 
-/* The request of an id, or NULL; then *ret_retired says whether it once had one. */
-struct fcgi_request *fcgi_ids_find(const struct fcgi_ids *ids, uint16_t id, bool *ret_retired);
+/* The request of an id, or NULL; then *ret_late says whether it once had one. */
+struct fcgi_request *fcgi_ids_find(const struct fcgi_ids *ids, uint16_t id, bool *ret_late);
 
 /* The requests, from at on (0 first): the next one, *at behind it, or NULL.  Requests may come
  * and go meanwhile. */

@@ -45,7 +45,7 @@ enum fcgi_conn_state {
     FC_IDLE,       /* kept; on an idle list */
 };
 
-/* A connection to a server.  As a rule it has one request at a time, whose id is 1; one that is
+/* A connection to a server.  As a rule it has one request at a time; one that is
  * shared (multiplex = auto, and the server offers it) has several.  The struct is never freed
  * before its pool: a worker may hold a stale event for one that another worker took over. */
 struct fcgi_conn {
@@ -184,7 +184,6 @@ struct fcgi_request {
     bool had_turn;             /* o  put a record since others could */
     bool paused;               /* o */
     bool aborted;              /* o  ABORT_REQUEST was sent */
-    bool unfinished;           /* o  it ended before all of it was said */
     bool alone;                /* I  shares no connection */
     bool has_body;             /* o */
     bool closes;               /* m  counted in conn->n_closing */

@@ -24,7 +24,7 @@
 #include "../../fcgi/record.h"
 #include "loop_world.h"
 
-enum { N_LOOPS = 2, N_SERVERS = 3, N_SERVED = 16 };
+enum { N_LOOPS = 2, N_SERVERS = 3, N_SERVED = 16, FD_MAX = 1024 };
 
 static struct {
     struct conf conf;
@@ -37,7 +37,8 @@ static struct {
     struct pool *pool;
     int served[N_SERVED]; /* the servers' ends, closed at the end */
     unsigned n_served;
-    uint16_t role; /* of the last request that came */
+    uint16_t role;       /* of the last request that came */
+    uint16_t id[FD_MAX]; /* of the last one that came over a descriptor; 0: none, so 1 */
 } world;
 
 /* ---- callers ---- */
@@ -247,7 +248,8 @@ static inline int accept_now(unsigned i)
 
     if (fd < 0)
         return -1;
-    assert_true(world.n_served < N_SERVED);
+    assert_true(world.n_served < N_SERVED && fd < FD_MAX);
+    world.id[fd] = 0;
     world.served[world.n_served++] = fd;
     return fd;
 }
@@ -278,6 +280,8 @@ static inline uint8_t receive_record(int fd, uint8_t *content, size_t cap, size_
     assert_int_equal(head[0], FCGI_VERSION_1);
     size_t n = be16_get(head + 4);
     receive(fd, rest, n + head[6]);
+    if (head[1] == FCGI_BEGIN_REQUEST && fd < FD_MAX)
+        world.id[fd] = be16_get(head + 2);
     assert_true(n <= cap);
     memcpy(content, rest, n);
     *ret_n = n;
@@ -352,11 +356,18 @@ static inline void say_raw(int fd, const void *p, size_t n)
     }
 }
 
+/* The id of the request that came last over fd. */
+static inline uint16_t id_of(int fd)
+{
+    assert_true(fd < FD_MAX);
+    return world.id[fd] ? world.id[fd] : 1;
+}
+
 static inline void say(int fd, uint8_t type, const void *p, size_t n)
 {
     uint8_t head[FCGI_RECORD_HEADER];
 
-    fcgi_record_header(head, type, 1, (uint16_t)n, 0);
+    fcgi_record_header(head, type, id_of(fd), (uint16_t)n, 0);
     say_raw(fd, head, sizeof(head));
     if (n)
         say_raw(fd, p, n);
@@ -366,33 +377,33 @@ static inline void end(int fd, uint32_t app_status, uint8_t status)
 {
     uint8_t record[16];
 
-    fcgi_end_request(record, 1, app_status, status);
+    fcgi_end_request(record, id_of(fd), app_status, status);
     say_raw(fd, record, sizeof(record));
 }
 
 /* What an answer may be made of: management records, padding, empty records. */
-static inline size_t put_answer(uint8_t *to)
+static inline size_t put_answer(uint8_t *to, uint16_t id)
 {
     static const char padding[5] = "pad!";
     uint8_t *at = to;
 
-    fcgi_record_header(at, FCGI_STDOUT, 1, 3, 5);
+    fcgi_record_header(at, FCGI_STDOUT, id, 3, 5);
     memcpy(at + 8, "abc", 3);
     memcpy(at + 11, padding, 5);
     at += 16;
     fcgi_record_header(at, FCGI_UNKNOWN_TYPE, 0, 8, 0);
     memset(at + 8, 0, 8);
     at += 16;
-    fcgi_record_header(at, FCGI_STDERR, 1, 1, 0);
+    fcgi_record_header(at, FCGI_STDERR, id, 1, 0);
     at[8] = 'e';
     at += 9;
-    fcgi_record_header(at, FCGI_STDOUT, 1, 0, 3);
+    fcgi_record_header(at, FCGI_STDOUT, id, 0, 3);
     memcpy(at + 8, padding, 3);
     at += 11;
-    fcgi_record_header(at, FCGI_STDOUT, 1, 2, 0);
+    fcgi_record_header(at, FCGI_STDOUT, id, 2, 0);
     memcpy(at + 8, "de", 2);
     at += 10;
-    fcgi_end_request(at, 1, 0x01020304, FCGI_REQUEST_COMPLETE);
+    fcgi_end_request(at, id, 0x01020304, FCGI_REQUEST_COMPLETE);
     at[6] = 4; /* padding of its own */
     memcpy(at + 16, padding, 4);
     return (size_t)(at + 20 - to);

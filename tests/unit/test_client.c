@@ -87,7 +87,7 @@ static void test_keep_conn_flag(void **state)
 static void test_split(void **state)
 {
     uint8_t answer[128];
-    size_t n = put_answer(answer);
+    size_t n = put_answer(answer, 1);
     int fd = -1;
 
     (void)state;
@@ -102,6 +102,7 @@ static void test_split(void **state)
             receive_head(fd);
         }
         receive_empty(fd, FCGI_STDIN);
+        assert_int_equal(put_answer(answer, id_of(fd)), n);
         say_raw(fd, answer, cut);
         turns(2);
         if (cut < n)
@@ -124,7 +125,7 @@ static void test_byte_by_byte(void **state)
 {
     struct caller c = {0};
     uint8_t answer[128];
-    size_t n = put_answer(answer);
+    size_t n = put_answer(answer, 1);
 
     (void)state;
     open_pool(1);

@@ -90,7 +90,7 @@ static void test_abort_inside(void **state)
 {
     struct caller c = {.aborts_on_stdout = true};
     uint8_t answer[128];
-    size_t n = put_answer(answer);
+    size_t n = put_answer(answer, 1);
 
     (void)state;
     open_pool(1);

@@ -56,8 +56,8 @@ static void test_asked_and_not_offered(void **state)
     assert_true(comes(&a.ended) && comes(&b.ended));
     ask(&c);
     turns(3);
-    assert_int_equal(receive_request(other, false), 1);
-    end_id(other, 1, 0);
+    assert_int_equal(receive_request(other, false), 2);
+    end_id(other, 2, 0);
     assert_true(comes(&c.ended));
     caller_fini(&a);
     caller_fini(&b);
@@ -129,12 +129,12 @@ static void test_share(void **state)
     assert_true(comes(&b.ended));
     expect(&b.out, "b");
     expect(&b.log, "log");
-    assert_int_equal(ask_on(fd, &d), 2); /* free again */
+    assert_int_equal(ask_on(fd, &d), 2 + PLACES); /* the same place, another id */
     say_id(fd, 1, FCGI_STDOUT, "A");
     end_id(fd, 1, 0);
     end_id(fd, 3, 0);
-    say_id(fd, 2, FCGI_STDOUT, "d");
-    end_id(fd, 2, 0);
+    say_id(fd, 2 + PLACES, FCGI_STDOUT, "d");
+    end_id(fd, 2 + PLACES, 0);
     assert_true(comes(&d.ended) && a.ended && c.ended);
     expect(&a.out, "aA");
     expect(&c.out, "c");
@@ -143,11 +143,11 @@ static void test_share(void **state)
     expect_at_rest();
     assert_false(is_closed(fd));
     struct caller e = {0};
-    assert_int_equal(ask_on(fd, &e), 1); /* kept, and shared as before */
+    assert_int_equal(ask_on(fd, &e), 1 + PLACES); /* kept, and shared as before */
     struct caller f = {0};
-    assert_int_equal(ask_on(fd, &f), 2);
-    end_id(fd, 1, 0);
-    end_id(fd, 2, 0);
+    assert_int_equal(ask_on(fd, &f), 2 + 2 * PLACES);
+    end_id(fd, 1 + PLACES, 0);
+    end_id(fd, 2 + 2 * PLACES, 0);
     assert_true(comes(&f.ended));
     struct caller *all[] = {&a, &b, &c, &d, &e, &f};
     for (size_t i = 0; i < 6; i++)
@@ -196,8 +196,8 @@ static void test_slots_are_kept(void **state)
     assert_false(c.granted);
     end_id(fd, 1, 0);
     assert_true(comes(&c.granted));
-    assert_int_equal(receive_request(fd, false), 1);
-    end_id(fd, 1, 0);
+    assert_int_equal(receive_request(fd, false), 1 + PLACES);
+    end_id(fd, 1 + PLACES, 0);
     end_id(fd, 2, 0);
     assert_true(comes(&c.ended));
     caller_fini(&a);
@@ -205,33 +205,40 @@ static void test_slots_are_kept(void **state)
     caller_fini(&c);
 }
 
-/* Interleaved records, cut at every byte. */
-static void test_split(void **state)
+static size_t put_two_answers(uint8_t *to, uint16_t b, uint16_t c)
 {
-    uint8_t answer[256], *at = answer;
-    struct caller keeps = {0};
+    uint8_t *at = to;
 
-    at += put(at, 2, FCGI_STDOUT, "b1");
-    at += put(at, 3, FCGI_STDOUT, "c1");
-    at += put(at, 2, FCGI_STDERR, "e");
-    at += put(at, 3, FCGI_STDOUT, "c2");
-    fcgi_end_request(at, 3, 7, 0);
+    at += put(at, b, FCGI_STDOUT, "b1");
+    at += put(at, c, FCGI_STDOUT, "c1");
+    at += put(at, b, FCGI_STDERR, "e");
+    at += put(at, c, FCGI_STDOUT, "c2");
+    fcgi_end_request(at, c, 7, 0);
     at[6] = 2; /* padding */
     memcpy(at + 16, "pp", 2);
     at += 18;
-    at += put(at, 2, FCGI_STDOUT, "b2");
-    at += put(at, 2, FCGI_STDOUT, "");
-    fcgi_end_request(at, 2, 8, 0);
-    at += 16;
+    at += put(at, b, FCGI_STDOUT, "b2");
+    at += put(at, b, FCGI_STDOUT, "");
+    fcgi_end_request(at, b, 8, 0);
+    return (size_t)(at + 16 - to);
+}
+
+/* Interleaved records, cut at every byte. */
+static void test_split(void **state)
+{
+    uint8_t answer[256];
+    struct caller keeps = {0};
+    size_t n = 1;
+
     int fd = open_shared(&keeps, NULL);
     (void)state;
-    for (size_t cut = 0; cut <= (size_t)(at - answer); cut++) {
+    for (size_t cut = 0; cut <= n; cut++) {
         struct caller b = {0}, c = {0};
-        assert_int_equal(ask_on(fd, &b), 2);
-        assert_int_equal(ask_on(fd, &c), 3);
+        uint16_t b_id = ask_on(fd, &b), c_id = ask_on(fd, &c);
+        n = put_two_answers(answer, b_id, c_id);
         say_raw(fd, answer, cut);
         turns(2);
-        say_raw(fd, answer + cut, (size_t)(at - answer) - cut);
+        say_raw(fd, answer + cut, n - cut);
         assert_true(comes(&b.ended) && comes(&c.ended));
         expect(&b.out, "b1b2");
         expect(&b.log, "e");
@@ -394,6 +401,36 @@ static void test_abort_inside(void **state)
     caller_fini(&b);
 }
 
+/* What is said of a request that is over, a second END_REQUEST even, is nobody's. */
+static void test_said_of_one_that_is_over(void **state)
+{
+    struct caller a = {0}, b = {0}, c = {0};
+    int fd = open_shared(&a, NULL);
+
+    (void)state;
+    assert_int_equal(ask_on(fd, &b), 2);
+    end_id(fd, 2, 0);
+    end_id(fd, 2, 0);
+    say_id(fd, 2, FCGI_STDOUT, "not yours");
+    assert_true(comes(&b.ended));
+    assert_int_equal(ask_on(fd, &c), 2 + PLACES);
+    end_id(fd, 2, 0);
+    say_id(fd, 2, FCGI_STDOUT, "nor yours");
+    say_id(fd, 2 + PLACES, FCGI_STDOUT, "c");
+    say_id(fd, 1, FCGI_STDOUT, "a");
+    end_id(fd, 2 + PLACES, 0);
+    end_id(fd, 1, 0);
+    assert_true(comes(&a.ended) && c.ended);
+    expect(&a.out, "a");
+    expect(&b.out, "");
+    expect(&c.out, "c");
+    expect_at_rest();
+    assert_false(is_closed(fd));
+    caller_fini(&a);
+    caller_fini(&b);
+    caller_fini(&c);
+}
+
 /* ---- all end ---- */
 
 /* The others' answers cannot be told apart any more: each ends by its own rule. */
@@ -404,9 +441,8 @@ static void test_protocol_errors(void **state)
         uint8_t type;
         bool fault; /* of the second's own */
     } rows[] = {
-        {4, FCGI_STDOUT, false},      /* never opened */
-        {3, FCGI_STDOUT, false},      /* it has ended */
-        {3, FCGI_END_REQUEST, false}, /* twice */
+        {4, FCGI_STDOUT, false}, /* never opened */
+        {3, FCGI_STDIN, false},  /* it has ended, and this is ours to say */
         {2 + PLACES, FCGI_STDOUT, false},
         {65535, FCGI_END_REQUEST, false},
         {2, FCGI_STDIN, true},
@@ -506,9 +542,9 @@ static void test_a_body_keeps_others_away(void **state)
     end_id(fd, 2, 0);
     end_id(other, 1, 0);
     assert_true(comes(&b.ended) && comes(&c.ended));
-    assert_int_equal(ask_on(fd, &d), 2);
+    assert_int_equal(ask_on(fd, &d), 2 + PLACES);
     end_id(fd, 1, 0);
-    end_id(fd, 2, 0);
+    end_id(fd, 2 + PLACES, 0);
     assert_true(comes(&d.ended));
     caller_fini(&a);
     caller_fini(&b);
@@ -587,9 +623,9 @@ static void test_pause(void **state)
     assert_int_equal(a.n_stdout, 0);
     fcgi_request_resume(a.r);
     struct caller d = {0};
-    assert_int_equal(ask_on(fd, &d), 2);
+    assert_int_equal(ask_on(fd, &d), 2 + PLACES);
     assert_int_equal(a.n_stdout, 1);
-    end_id(fd, 2, 0);
+    end_id(fd, 2 + PLACES, 0);
     end_id(fd, 1, 0);
     assert_true(comes(&a.ended) && d.ended);
     struct caller *all[] = {&a, &b, &c, &d};
@@ -614,9 +650,9 @@ static void test_alone(void **state)
     fcgi_request_resume(b.r);
     ask(&c);
     turns(3);
-    assert_int_equal(receive_request(fd, false), 1);
+    assert_int_equal(receive_request(fd, false), 1 + PLACES);
     end_id(other, 1, 0);
-    end_id(fd, 1, 0);
+    end_id(fd, 1 + PLACES, 0);
     assert_true(comes(&b.ended) && comes(&c.ended));
     caller_fini(&a);
     caller_fini(&b);
@@ -639,6 +675,7 @@ int main(void)
         T(test_times_are_each_ones_own),
         T(test_answered_early),
         T(test_abort_inside),
+        T(test_said_of_one_that_is_over),
         T(test_protocol_errors),
         T(test_server_closes),
         T(test_cannot_after_all),

@@ -32,8 +32,12 @@ static struct pool_stats stats(void)
     return s;
 }
 
-/* c's request runs on fd: answer it. */
-/* The next request on a connection that was kept. */
+/* The id of the record that ends what came: STDIN's end, or ABORT_REQUEST. */
+static uint16_t last_id(const uint8_t *in, ssize_t n)
+{
+    return n < FCGI_RECORD_HEADER ? 1 : be16_get(in + n - FCGI_RECORD_HEADER + 2);
+}
+
 /* ---- everything at once ---- */
 
 /* Callers of both workers come, go and are answered in any order; at the end nothing is missing. */
@@ -81,7 +85,7 @@ static void test_random(void **state)
             unsigned what = (unsigned)rand_r(&seed) % 8;
             if (n > 0 && what > 1) {
                 uint8_t over[16];
-                fcgi_end_request(over, 1, 0, FCGI_REQUEST_COMPLETE);
+                fcgi_end_request(over, last_id(drop, n), 0, FCGI_REQUEST_COMPLETE);
                 (void)!send(fd, over, 16, MSG_NOSIGNAL | MSG_DONTWAIT);
             } else if (n == 0 || what == 0) {
                 close(fd);
@@ -227,7 +231,7 @@ static bool server_answer(int fd, unsigned *seed)
     if (n == 0 || (n > 0 && rand_r(seed) % 64 == 0))
         return false;
     if (n >= FCGI_RECORD_HEADER && in[n - 8 + 1] == FCGI_STDIN) {
-        fcgi_end_request(out, 1, 0, FCGI_REQUEST_COMPLETE);
+        fcgi_end_request(out, last_id(in, n), 0, FCGI_REQUEST_COMPLETE);
         return send(fd, out, sizeof(out), MSG_NOSIGNAL) == sizeof(out);
     }
     return n > 0 || errno == EAGAIN;
