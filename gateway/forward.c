@@ -254,6 +254,17 @@ static void forward_granted(void *arg)
     body_pump(f);
 }
 
+/* Did everything come that was announced?  Then how the application closed does not matter. */
+static bool answer_is_complete(const struct forward *f)
+{
+    uint64_t spooled = f->out_spool ? spool_len(f->out_spool) : 0;
+
+    if (!f->head_done || f->taken)
+        return false;
+    return f->redirect || stream_is_bodiless(f->s) ||
+           (f->s->out.left >= 0 && (uint64_t)f->s->out.left <= spooled);
+}
+
 static void forward_error(void *arg, int err, enum fcgi_retry retry)
 {
     struct forward *f = arg;
@@ -275,13 +286,12 @@ static void forward_error(void *arg, int err, enum fcgi_retry retry)
         forward_ask(f);
         return;
     }
-    uint64_t spooled = f->out_spool ? spool_len(f->out_spool) : 0;
-    if (f->head_done && s->out.left >= 0 && (uint64_t)s->out.left <= spooled) {
-        /* Everything that was announced came; how the application closed does not matter. */
+    if (!answer_is_complete(f))
+        forward_fail(f, err);
+    else if (f->redirect)
+        forward_redirect(f);
+    else
         forward_complete(f);
-        return;
-    }
-    forward_fail(f, err);
 }
 
 static void forward_stdin_writable(void *arg)

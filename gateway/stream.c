@@ -192,6 +192,12 @@ int stream_send_interim(struct stream *s, int status, const struct field *fields
     return rc;
 }
 
+bool stream_is_bodiless(const struct stream *s)
+{
+    loop_assert_owner(s->loop);
+    return s->out.no_body; /* written by this thread only */
+}
+
 /* Cut n to what the announced Content-Length leaves (RFC 9110 8.6: never more than said). */
 static size_t stream_cut(struct stream *s, size_t n)
 {

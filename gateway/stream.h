@@ -163,6 +163,9 @@ void stream_caught_up(struct stream *s);
  * ECGI_SHORT. */
 void stream_finish(struct stream *s);
 
+/* Is the head that was sent all of the response: to HEAD, or a 204 or 304? */
+bool stream_is_bodiless(const struct stream *s);
+
 /* 1xx.  100 is sent by stream_want_body itself. */
 int stream_send_interim(struct stream *s, int status, const struct field *fields,
                         size_t n_fields);

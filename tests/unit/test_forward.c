@@ -88,6 +88,35 @@ static void test_stderr_of_a_crash(void **state)
     assert_string_equal(app_log, "panic: index|");
 }
 
+/* ---- answers that are complete without an END_REQUEST ---- */
+
+static void test_closed_when_all_was_said(void **state)
+{
+    static const struct {
+        const char *method, *says;
+        bool complete;
+    } rows[] = {
+        {"GET", "Status: 200\n\nabc", false},       {"GET", "Content-Length: 3\n\nabc", true},
+        {"GET", "Content-Length: 4\n\nabc", false}, {"GET", "Content-Length: 0\n\n", true},
+        {"GET", "Status: 204\n\n", true},           {"GET", "Status: 304\nETag: x\n\n", true},
+        {"HEAD", "Status: 200\n\n", true},          {"HEAD", "Content-Length: 4\n\n", true},
+        {"HEAD", "Status: 200\n", false},
+    };
+
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        s->req.method = slice_str(rows[i].method);
+        begin();
+        app_says(rows[i].says);
+        app_fails(GW_EBACKEND_CLOSED, FCGI_RETRY_NO);
+        world_take(s, SIZE_MAX);
+        bool failed = w.seen.n_resets == 1 || w.seen.status == 502;
+        assert_int_equal(failed, !rows[i].complete);
+        assert_int_equal(rows[i].complete && !world_complete(s), false);
+        teardown(state);
+        setup(state);
+    }
+}
+
 /* ---- a slow client ---- */
 
 static uint8_t pattern(uint64_t at)
@@ -430,6 +459,17 @@ static void test_redirect(void **state)
     expect_body("there");
 }
 
+/* It has no body (RFC 3875 6.2.2): the end of its head is its end. */
+static void test_redirect_of_one_that_closes(void **state)
+{
+    (void)state;
+    begin();
+    app_says("Location: /there\n\n");
+    app_fails(GW_EBACKEND_CLOSED, FCGI_RETRY_NO);
+    assert_int_equal(n_asked, 2);
+    assert_true(slice_eq(s->req.path, SLICE("/there")));
+}
+
 static void test_redirects_end(void **state)
 {
     (void)state;
@@ -454,6 +494,7 @@ int main(void)
         T(test_bad_head),
         T(test_stderr),
         T(test_stderr_of_a_crash),
+        T(test_closed_when_all_was_said),
         T(test_backpressure),
         T(test_hardly_slow),
         T(test_slow),
@@ -469,6 +510,7 @@ int main(void)
         T(test_client_goes),
         T(test_redirect),
         T(test_redirects_end),
+        T(test_redirect_of_one_that_closes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
