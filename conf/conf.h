@@ -194,6 +194,7 @@ struct conf_pool {
     int64_t read_timeout_ms; /* between bytes */
     int64_t timeout_ms;      /* the whole request; cgi: TERM then KILL */
     int64_t abort_timeout_ms;
+    int64_t stderr_limit; /* bytes of one request's log, 1M */
     const char *file;
     unsigned line;
 };

@@ -343,6 +343,8 @@ static const struct schema_key keys[] = {
     {SCHEMA_POOL, "abort_timeout", SCHEMA_DURATION, 1, HOUR, "5s", "time",
      "How long a server may take to end a request whose client is gone, before it is cut off.",
      P(abort_timeout_ms)},
+    {SCHEMA_POOL, "stderr_limit", SCHEMA_SIZE, 0, GIB, "1M", "bytes",
+     "What a request may write to the error log; the rest is dropped.", P(stderr_limit)},
 #undef P
 };
 

@@ -76,6 +76,7 @@ struct forward {
     size_t n_unpaused;       /* bytes the spool should not have got: its source cannot wait */
     struct timer slow;       /* while paused for the client */
     struct buf stderr_line;
+    uint64_t n_stderr; /* bytes so far, up to one over stderr_limit */
     uint64_t asked_ms; /* 0: it waits for no slot */
     uint64_t granted_ms;
 };

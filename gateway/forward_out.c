@@ -294,10 +294,31 @@ void forward_stderr_flush(struct forward *f)
     buf_clear(&f->stderr_line);
 }
 
+/* Of the n bytes that came, so many are within stderr_limit. */
+static size_t stderr_within_limit(struct forward *f, size_t n)
+{
+    uint64_t limit = (uint64_t)pool_conf(f->pool)->stderr_limit;
+
+    if (f->n_stderr > limit)
+        return 0;
+    if (n <= limit - f->n_stderr) {
+        f->n_stderr += n;
+        return n;
+    }
+    n = (size_t)(limit - f->n_stderr);
+    f->n_stderr = limit + 1;
+    conn_log(
+        f->s->conn, CONF_LOG_WARN, GW_OK,
+        "pool=%s request=\"%.*s %.*s\" is over stderr_limit: the rest of its log is dropped",
+        f->s->pool_name, SLICE_FMT(f->s->req.method), SLICE_FMT(f->s->req.target));
+    return n;
+}
+
 void forward_stderr(void *arg, const uint8_t *p, size_t n)
 {
     struct forward *f = arg;
 
+    n = stderr_within_limit(f, n);
     while (n) {
         const uint8_t *nl = memchr(p, '\n', n);
         size_t k = nl ? (size_t)(nl - p) : n;

@@ -27,7 +27,8 @@ static struct fcgi_request app;
 static unsigned n_asked, n_aborted;
 static bool app_there;    /* a request is under way */
 static int64_t announced; /* CONTENT_LENGTH */
-static struct conf_pool conf_pool = {.name = "pool", .timeout_ms = 60000, .retries = 2};
+static struct conf_pool conf_pool = {
+    .name = "pool", .timeout_ms = 60000, .retries = 2, .stderr_limit = 100};
 static char app_log[256];
 
 struct fcgi_request *fcgi_request_new(struct pool *pool, struct loop *loop, unsigned worker,

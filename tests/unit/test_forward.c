@@ -88,6 +88,21 @@ static void test_stderr_of_a_crash(void **state)
     assert_string_equal(app_log, "panic: index|");
 }
 
+/* The rest is dropped, and that is said once. */
+static void test_stderr_limit(void **state)
+{
+    (void)state;
+    begin();
+    for (int i = 0; i < 9; i++)
+        app.ops->stderr_bytes(app.arg, (const uint8_t *)"0123456789\n", 11);
+    app.ops->stderr_bytes(app.arg, (const uint8_t *)"ab\n", 3);
+    app.ops->stderr_bytes(app.arg, (const uint8_t *)"cd\n", 3);
+    app_says("Status: 200\n\n");
+    app_ends(0);
+    assert_non_null(strstr(app_log, "6789|a|"));
+    assert_null(strstr(app_log, "cd"));
+}
+
 /* ---- answers that are complete without an END_REQUEST ---- */
 
 static void test_closed_when_all_was_said(void **state)
@@ -494,6 +509,7 @@ int main(void)
         T(test_bad_head),
         T(test_stderr),
         T(test_stderr_of_a_crash),
+        T(test_stderr_limit),
         T(test_closed_when_all_was_said),
         T(test_backpressure),
         T(test_hardly_slow),
