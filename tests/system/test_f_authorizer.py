@@ -173,7 +173,8 @@ def test_who_it_was_is_logged(gateway):
 
 @pytest.mark.parametrize("proto", PROTOCOLS)
 @pytest.mark.parametrize("path", ["/files/page", "/app/a/b", "/cgi/env/info", "/away"])
-@pytest.mark.parametrize("method, body", [("GET", None), ("POST", b"x" * 200000)])
+@pytest.mark.parametrize("method, body", [("GET", None), ("POST", b"x" * 200000)],
+                         ids=["GET", "POST"])
 def test_what_is_asked(gateway, party, proto, path, method, body):
     gateway.fetch(proto, f"{path}?q=1", method=method, headers=[("X-Own", "1")], body=body)
     asked, = party.authorizer.requests
@@ -225,7 +226,8 @@ def test_client_cannot_forge_them(gateway, party, proto):
 @pytest.mark.parametrize("proto", PROTOCOLS)
 @pytest.mark.parametrize("path", ["/files/page", "/app/x", "/cgi/env", "/away", "/files/none",
                                   "/files/folder"])
-@pytest.mark.parametrize("method, body", [("GET", None), ("POST", b"x" * 300000)])
+@pytest.mark.parametrize("method, body", [("GET", None), ("POST", b"x" * 300000)],
+                         ids=["GET", "POST"])
 def test_refusal(gateway, party, proto, path, method, body):
     """... says nothing of what is there, and no application hears of the request."""
     party.authorizer.serve = said(
