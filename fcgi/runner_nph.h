@@ -3,9 +3,10 @@
  *
  * A script that speaks HTTP itself, whether its name begins with nph- or not, starts with
  * "HTTP/1.1 200 OK".  As FastCGI has no such answer, the line becomes "Status: 200 OK", which
- * every server takes.  Only the first line is looked at.
+ * every server takes, behind "X-Accel-Buffering: no", since output that is not parsed is not held
+ * back either.  Only the first line is looked at.
  *
- * Shape    both forms have one length or differ by a byte, so it is done in place
+ * Shape    done in place, which takes RUNNER_NPH_GROWS bytes of room behind the output
  */
 #ifndef FCGI_RUNNER_NPH_H
 #define FCGI_RUNNER_NPH_H
@@ -14,8 +15,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* This many bytes decide. */
-enum { RUNNER_NPH_MAX = 9 };
+enum {
+    RUNNER_NPH_MAX = 9, /* so many bytes decide */
+    RUNNER_NPH_GROWS = 23,
+};
 
 /* Zeroed is the start state. */
 struct runner_nph {
@@ -28,7 +31,7 @@ struct runner_nph {
 size_t runner_nph_take(struct runner_nph *f, uint8_t *p);
 
 /* p[0..n) is the next output with what was held before it: rewrite a status line at the
- * beginning.  How many bytes of p to send: 0 if they are all held. */
+ * beginning.  How many bytes of p to send, up to n + RUNNER_NPH_GROWS: 0 if they are all held. */
 size_t runner_nph_filter(struct runner_nph *f, uint8_t *p, size_t n);
 
 #endif

@@ -205,7 +205,7 @@ static void read_stdout(struct script *s)
         return;
     }
     size_t held = runner_nph_take(&s->nph, at);
-    ssize_t n = read(s->stdout_fd, at + held, READ_MAX - held);
+    ssize_t n = read(s->stdout_fd, at + held, READ_MAX - held - RUNNER_NPH_GROWS);
     size_t len = held + (n > 0 ? (size_t)n : 0);
     runner_conn_commit(s->c, FCGI_STDOUT, runner_nph_filter(&s->nph, at, len));
     if (n > 0) {

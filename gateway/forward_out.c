@@ -227,9 +227,28 @@ static bool field_says(const struct response_head *h, struct slice name, struct 
     return f && f->value.n >= prefix.n && slice_ieq(slice_of(f->value.p, prefix.n), prefix);
 }
 
+static void field_drop(struct response_head *h, struct slice name)
+{
+    size_t n = 0;
+
+    for (size_t i = 0; i < h->n_fields; i++) {
+        if (!slice_ieq(h->fields[i].name, name))
+            h->fields[n++] = h->fields[i];
+    }
+    h->n_fields = n;
+}
+
+/* Output that shows as it comes: events, what the application says is so, and what speaks HTTP
+ * itself (the runner says the same of a script that does). */
+static bool head_streams(const struct response_head *h)
+{
+    return h->nph || field_says(h, SLICE("Content-Type"), SLICE("text/event-stream")) ||
+           field_says(h, SLICE("X-Accel-Buffering"), SLICE("no"));
+}
+
 static int out_head(struct forward *f)
 {
-    const struct response_head *h = &f->parser.head;
+    struct response_head *h = &f->parser.head;
     struct stream *s = f->s;
 
     if (h->status < 200) {
@@ -240,6 +259,8 @@ static int out_head(struct forward *f)
         return forward_parser_begin(f);
     }
     f->head_done = true;
+    f->streams = head_streams(h);
+    field_drop(h, SLICE("X-Accel-Buffering")); /* it was for us */
     struct response r = {
         .status = h->status,
         .reason = h->reason,
@@ -255,8 +276,6 @@ static int out_head(struct forward *f)
         f->redirect = true; /* when the application is through: its slot may be the only one */
         return 0;
     }
-    f->streams = h->nph || field_says(h, SLICE("Content-Type"), SLICE("text/event-stream")) ||
-                 field_says(h, SLICE("X-Accel-Buffering"), SLICE("no"));
     return stream_send_head(s, &r);
 }
 

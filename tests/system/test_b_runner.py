@@ -382,9 +382,9 @@ def test_output_is_never_lost_at_exit(runner):
 
 
 @pytest.mark.parametrize("line, want", [
-    ("HTTP/1.1 200 OK\\r\\n", b"Status: 200 OK\r\n"),
-    ("HTTP/1.0 404 Not here\\n", b"Status: 404 Not here\n"),
-    ("HTTP/2 204\\n", b"Status:204\n"),
+    ("HTTP/1.1 200 OK\\r\\n", b"X-Accel-Buffering: no\r\nStatus: 200 OK\r\n"),
+    ("HTTP/1.0 404 Not here\\n", b"X-Accel-Buffering: no\r\nStatus: 404 Not here\n"),
+    ("HTTP/2 204\\n", b"X-Accel-Buffering: no\r\nStatus: 204\n"),
     ("HTTP/1.1\\n", b"HTTP/1.1\n"),
     ("HTTPS: no\\n", b"HTTPS: no\n"),
     ("H", b"H"),
