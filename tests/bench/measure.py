@@ -7,6 +7,7 @@ import subprocess
 import time
 
 import idle
+from overload import Load
 from server import Server
 
 H2LOAD_LIMIT_S = 600
@@ -68,7 +69,34 @@ def idle_connections(peer, workload, log, _requests):
                 "kib_each": (kib - base_kib) / workload.clients, "pss_mib": kib / 1024}
 
 
-KINDS = {"load": load, "idle": idle_connections}
+def served_waits_ms(server):
+    """What the access log says of the waits of requests that were answered 200."""
+    with open(f"{server.place}/access.log") as f:
+        found = [re.search(r'" 200 .* wait=(\d+)ms', line) for line in f]
+    return [int(m.group(1)) for m in found if m]
+
+
+def overload(peer, workload, log, requests):
+    """Always with an access log: it says how long requests waited."""
+    with Server(peer, True) as server:
+        answers = Load(("127.0.0.1", server.http), workload.url, workload.rate, requests,
+                       workload.clients).run()
+        until = requests / workload.rate
+        begun = min(2, until / 4)  # the queue fills meanwhile
+        good = sorted(a.seconds for a in answers if a.status == 200)
+        time.sleep(1)  # the log is written in batches
+        waits = served_waits_ms(server)
+        return {"completed": sum(a.status == 200 and begun <= a.at < until for a in answers) /
+                (until - begun),
+                "refused": sum(a.status == 503 for a in answers),
+                "other": requests - len(good) - sum(a.status == 503 for a in answers),
+                "silent": sum(a.status == 503 and not a.retry_after for a in answers),
+                "p50_ms": 1000 * good[len(good) // 2] if good else 0,
+                "p99_ms": 1000 * good[len(good) * 99 // 100] if good else 0,
+                "wait_ms": max(waits) if waits else None}
+
+
+KINDS = {"load": load, "idle": idle_connections, "overload": overload}
 
 
 def measure(peer, workload, log, requests):

@@ -11,8 +11,9 @@ from table import PEERS, REFERENCE, WORKLOADS
 
 
 def medians(rounds):
-    """One dict of the rounds' medians."""
-    return {key: statistics.median(r[key] for r in rounds) for key in rounds[0]}
+    """One dict of the rounds' medians; None where a round has no figure."""
+    return {key: None if any(r[key] is None for r in rounds) else
+            statistics.median(r[key] for r in rounds) for key in rounds[0]}
 
 
 def figure(workload):
@@ -49,10 +50,40 @@ def row(results, name, peer, log):
             number(r.get("kib_each")), number(r.get("calls"), 2), number(r.get("app_us")))
 
 
+OVERLOAD_HEADS = ("overload", "server", "completed/s", "of what it can", "goal", "refused (503)",
+                  "503 without Retry-After", "neither 200 nor 503", "p50 ms", "p99 ms",
+                  "longest wait of a 200, ms")
+
+
+def overload_row(results, name, peer):
+    r, w = results[name, peer, False], WORKLOADS[name]
+    ours, of = peer != REFERENCE, r["completed"] / w.can
+    good = of >= w.goal and r["silent"] == r["other"] == 0 and (
+        r["wait_ms"] is None or r["wait_ms"] <= 1000 * w.longest_s)
+    return (w.title if ours else "no queue of its own", PEERS[peer].title, number(r["completed"]),
+            f"{of:.3f}", "" if not ours else f"{w.goal:.2f} " + ("met" if good else "**missed**"),
+            number(r["refused"], 0), number(r["silent"], 0), number(r["other"], 0),
+            number(r["p50_ms"]), number(r["p99_ms"]), number(r["wait_ms"], 0))
+
+
+def overloads(results):
+    return [(name, peer) for name, peer, log in results
+            if WORKLOADS[name].kind == "overload" and not log]
+
+
+def overload_table(results):
+    return render(OVERLOAD_HEADS, [overload_row(results, *which) for which in overloads(results)])
+
+
 def table(results, log):
-    rows = [row(results, name, peer, log) for name, peer, l in results if l == log]
-    used = [i for i in range(len(HEADS)) if any(r[i] for r in rows)]
-    lines = [[HEADS[i] for i in used]] + [[r[i] for i in used] for r in rows]
+    return render(HEADS, [row(results, name, peer, l) for name, peer, l in results
+                          if l == log and WORKLOADS[name].kind != "overload"])
+
+
+def render(heads, rows):
+    """Without the columns that are empty."""
+    used = [i for i in range(len(heads)) if any(r[i] for r in rows)]
+    lines = [[heads[i] for i in used]] + [[r[i] for i in used] for r in rows]
     text = ["| " + " | ".join(line) + " |" for line in lines]
     text.insert(1, "|---" * len(used) + "|")
     return "\n".join(text)
@@ -80,6 +111,14 @@ def document(results, command, rounds):
              "`tests/bench/*.ini`; goals are for the run without access log, CPU per request, "
              "for idle connections memory per connection.", ""]
     for log, title in ((False, "Without access log"), (True, "With access log")):
-        if any(l == log for _, _, l in results):
+        if any(l == log and WORKLOADS[name].kind != "overload" for name, _, l in results):
             parts += [f"## {title}", "", table(results, log), ""]
+    if overloads(results):
+        w = WORKLOADS[overloads(results)[0][0]]
+        parts += ["## Overload", "",
+                  f"8 threads that sleep 20 ms each time can do {w.can} requests a second; "
+                  f"{w.rate} come, by HTTP/1.1 from {w.clients} clients with an address each, "
+                  "whether or not others were answered. A request's time runs from when it was "
+                  "due; the goal takes 503s with Retry-After, nothing else but 200, and no wait "
+                  "over queue_timeout, too.", "", overload_table(results), ""]
     return "\n".join(parts)

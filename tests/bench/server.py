@@ -87,7 +87,7 @@ class Server:
         os.chmod(self.place, 0o755)
         for name in ("run", "spool", "empty", "helpers"):
             os.mkdir(f"{self.place}/{name}")
-        for name in ("hello", "download", "cgi_hello"):
+        for name in ("hello", "download", "slow", "cgi_hello"):
             shutil.copy(f"{ROOT}/build/apps/{name}", self.place)
         subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt",
                         "ec_paramgen_curve:P-256", "-nodes", "-days", "2", "-subj",

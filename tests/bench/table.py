@@ -16,9 +16,11 @@ class Peer(NamedTuple):
 
 
 class Workload(NamedTuple):
-    """One kind of load.  kind "load": h2load; "idle": connections that do nothing."""
+    """One kind of load.  kind "load": h2load; "idle": connections that do nothing; "overload":
+    requests that come whether or not others were answered (overload.py)."""
     title: str
-    goal: float                 # ours divided by the reference peer's
+    goal: float                 # ours divided by the reference peer's; overload: completed
+                                # requests divided by what the application can do, at least
     kind: str
     url: str                    # path on the server
     tls: bool
@@ -26,6 +28,9 @@ class Workload(NamedTuple):
     streams: int                # HTTP/2 streams a connection; 0: HTTP/1.1
     requests: int
     unit: str = "request"
+    rate: int = 0               # overload: requests a second
+    can: int = 0                # and what the application can do
+    longest_s: float = 0        # no request that is served waits longer; 0: no such promise
 
 
 REFERENCE = "nginx"
@@ -63,9 +68,17 @@ WORKLOADS = {
                     "/cgi/World", True, 8, 1, 3000),
     "idle": Workload("5,000 idle h2+TLS connections", 1.0, "idle",
                      "", True, 5000, 0, 0, "connection"),
+    # 20 s each
+    "overload": Workload("queue = 128, queue_timeout = 10s", 0.95, "overload",
+                         "/slow/?ms=20", False, 400, 0, 16000, rate=800, can=400, longest_s=10),
+    "overload-late": Workload("queue = 4000, queue_timeout = 1s", 0.95, "overload",
+                              "/slow-late/?ms=20", False, 400, 0, 16000, rate=800, can=400,
+                              longest_s=1),
 }
 
 # The applications behind every peer, the same processes for each: (socket, program, threads).
 # nginx opens a connection for every request under way and keeps 512 in each worker, and each
-# holds a thread, so there are more threads than any workload can hold.
-APPLICATIONS = (("hello.sock", "hello", 2048), ("download.sock", "download", 32))
+# holds a thread, so there are more threads than any workload can hold; but slow has as many as
+# the overload is about.
+APPLICATIONS = (("hello.sock", "hello", 2048), ("download.sock", "download", 32),
+                ("slow.sock", "slow", 8))

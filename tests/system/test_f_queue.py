@@ -6,7 +6,9 @@ import threading
 import pytest
 from hyperframe.frame import RstStreamFrame
 
+from bench.overload import Load
 from lib import proc
+from lib.apps import app
 from lib.frames import CANCEL, H2
 from lib.h1 import H1
 from peers.fcgi import OK_HEAD, Backend, answer
@@ -294,3 +296,36 @@ def test_a_pool_that_is_down_refuses_who_waits(place, start, backend, clients):
     with H1(gateway.address()) as late:
         response = late.fetch("GET", "/app/x", host="main")
         assert response.status in (502, 503)
+
+
+# ---- overload ----
+
+@pytest.mark.threads
+@pytest.mark.parametrize("keys", [{"queue": 60, "queue_timeout": "10s"},
+                                  {"queue": 600, "queue_timeout": "200ms"}],
+                         ids=["full", "late"])
+def test_overload_adds_up(place, start, keys):
+    """Ten times what the application can do, from many clients: only 200 and 503, each 503 says
+    when to come back, none that was served had waited too long, and the counters say the same."""
+    gateway = start(f"[site main]\nroot = {place}/public\n[route main /app/]\npool = app\n"
+                    f"[pool app]\nspawn = {app('slow')} --threads 8\nprocesses = 1\n"
+                    "requests_per_process = 8\n" +
+                    "".join(f"{key} = {value}\n" for key, value in keys.items()))
+    assert gateway.get("/app/?ms=0").status == 200  # it is up
+    answers = Load(gateway.address(), "/app/?ms=20", rate=4000, requests=600, clients=50).run()
+    statuses = [answer.status for answer in answers]
+    n_good, n_refused = statuses.count(200), statuses.count(503)
+    assert n_good + n_refused == len(answers) == 600
+    assert all(answer.retry_after for answer in answers if answer.status == 503)
+    assert n_good >= 8 and n_refused >= 8
+    gateway.stop(how=signal.SIGQUIT)
+    said = re.search(r"pool=app drained: begun (\d+), queued (\d+), refused (\d+): "
+                     r"queue full (\d+), queue timeout (\d+), pool down 0", gateway.log())
+    begun, _, refused, full, late = map(int, said.groups())
+    assert refused == full + late == n_refused
+    assert (full if keys["queue"] == 60 else late) > 0
+    assert n_good + 1 <= begun <= n_good + 1 + late  # a grant may come too late
+    waits = [re.search(r'" (\d+) .* wait=(\d+)ms', line) for line in gateway.access_lines()]
+    longest = 10000 if keys["queue"] == 60 else 200
+    assert max(int(wait[2]) for wait in waits if wait[1] == "200") <= longest
+    assert len(waits) == 601
