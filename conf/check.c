@@ -168,6 +168,17 @@ static void check_roles(struct load *l, const struct section *s, const struct co
                  "\"env.NAME\" has no meaning in a route without a pool, filter or authorizer");
 }
 
+/* Names that begin with a slash, as the fields that name something below them do. */
+static void check_absolute(struct load *l, const struct section *s, const char *key,
+                           const struct slice *names, unsigned n)
+{
+    for (unsigned i = 0; i < n; i++) {
+        if (!slice_starts(names[i], SLICE("/")))
+            complain(&l->bad, section_place(s, key), "%s = %.*s: must begin with a slash", key,
+                     ECHO(names[i]));
+    }
+}
+
 static void check_route(struct load *l, const struct section *s)
 {
     const struct conf_route *route = s->item;
@@ -185,6 +196,8 @@ static void check_route(struct load *l, const struct section *s)
         check_modes(l, s, SCHEMA_FILES, "a route without a pool");
     check_auth(l, s, route);
     check_roles(l, s, route);
+    check_absolute(l, s, "sendfile_root", route->sendfile_root, route->n_sendfile_root);
+    check_absolute(l, s, "accel_redirect", route->accel_redirect, route->n_accel_redirect);
     if (route->pool >= 0)
         check_script(l, s, route);
     if (!to_pool && !section_has(s, "redirect") && !route->root && !site->root)

@@ -92,6 +92,11 @@ struct conf_route {
                                            route says; NULL: nobody is */
     const struct conf_pool *filter;     /* what files go through; NULL: nothing */
     bool filter_cache;
+    struct slice *sendfile_root; /* folders of X-Sendfile; none: not honoured */
+    unsigned n_sendfile_root;
+    struct slice *accel_redirect; /* paths of X-Accel-Redirect; none: not honoured */
+    unsigned n_accel_redirect;
+    bool internal;        /* only for X-Accel-Redirect */
     int redirect_status;  /* 301, 302, 303, 307, 308; 0: none */
     const char *redirect; /* target as written, or NULL */
     struct conf_env *env; /* request variables (FastCGI parameters) */

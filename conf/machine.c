@@ -74,6 +74,8 @@ static void check_route(struct load *l, const struct section *s)
     bool cgi = route->pool >= 0 && l->conf->pools[route->pool].cgi;
 
     check_file(l, s, "auth_file", route->auth_file, FILE_PLAIN);
+    for (unsigned i = 0; i < route->n_sendfile_root; i++)
+        check_file(l, s, "sendfile_root", route->sendfile_root[i].p, FILE_FOLDER);
     /* With script_check = off the files may be those of another machine. */
     if (route->pool >= 0 && route->script_check == CONF_OFF)
         return;

@@ -12,7 +12,6 @@
 #include "worker.h"
 
 enum {
-    REDIRECTS_MAX = 5, /* lighttpd's number for local redirects */
     /* Bytes taken from a spool at a time: more than the backend takes at once, so that one that
      * takes all there is does not keep the worker from its other streams. */
     BODY_STEP = 128 * 1024,
@@ -75,19 +74,27 @@ void forward_redirect(struct forward *f)
     struct slice target = arena_dup(&s->arena, f->parser.head.location);
 
     forward_release(f);
-    if (!target.p || ++s->redirects > REDIRECTS_MAX) {
+    if (!target.p || ++s->redirects > FORWARD_REDIRECTS_MAX) {
         stream_error(s, target.p ? GW_EREDIRECTS : GW_ENO_MEMORY);
         return;
     }
-    if (!s->in_eof)
-        stream_discard_body(s);
     s->handler = NULL;
     s->handler_state = NULL;
-    s->req.method = SLICE("GET");
-    s->req.has_body = false;
-    s->req.content_length = -1;
+    stream_as_get(s);
     stream_set_target(s, target);
     router_handle(worker_of(s)->router, s);
+}
+
+void forward_sendfile(struct forward *f)
+{
+    struct stream *s = f->s;
+    struct sendfile sf = f->sendfile;
+    struct response_head head = f->parser.head; /* what it points to is in the arena */
+
+    forward_release(f);
+    s->handler = NULL;
+    s->handler_state = NULL;
+    sendfile_start(s, f->m, &sf, &head);
 }
 
 /* ---- the request body ---- */

@@ -13,11 +13,14 @@
 #include "../fcgi/response.h"
 #include "metavars.h"
 #include "router.h"
+#include "sendfile.h"
 #include "spool.h"
 #include "stream.h"
 
 union sockaddr_any;
 struct forward;
+
+enum { FORWARD_REDIRECTS_MAX = 5 }; /* lighttpd's number for local redirects */
 
 /* What the other roles do differently; each hook may be NULL. */
 struct forward_role {
@@ -63,18 +66,19 @@ struct forward {
 
     /* response */
     struct response_parser parser;
-    bool parsing;            /* parser is initialised */
-    bool head_done;          /* the final head went to the stream */
-    bool redirect;           /* local redirect: the rest of the output is dropped */
-    bool taken;              /* role->head took it: likewise */
-    bool streams;            /* never spooled: event streams, X-Accel-Buffering: no */
-    bool ended;              /* END_REQUEST came; what is spooled still has to go out */
-    bool paused;             /* the backend is not read */
-    bool spooling;           /* the client is slow: output goes to out_spool */
-    bool overlong;           /* more than Content-Length came: said once */
-    struct spool *out_spool; /* NULL until the client was slow */
-    size_t n_unpaused;       /* bytes the spool should not have got: its source cannot wait */
-    struct timer slow;       /* while paused for the client */
+    bool parsing;             /* parser is initialised */
+    bool head_done;           /* the final head went to the stream */
+    bool redirect;            /* local redirect: the rest of the output is dropped */
+    bool taken;               /* role->head took it: likewise */
+    struct sendfile sendfile; /* others answer in its place: likewise */
+    bool streams;             /* never spooled: event streams, X-Accel-Buffering: no */
+    bool ended;               /* END_REQUEST came; what is spooled still has to go out */
+    bool paused;              /* the backend is not read */
+    bool spooling;            /* the client is slow: output goes to out_spool */
+    bool overlong;            /* more than Content-Length came: said once */
+    struct spool *out_spool;  /* NULL until the client was slow */
+    size_t n_unpaused;        /* bytes the spool should not have got: its source cannot wait */
+    struct timer slow;        /* while paused for the client */
     struct buf stderr_line;
     uint64_t n_stderr; /* bytes so far, up to one over stderr_limit */
     uint64_t asked_ms; /* 0: it waits for no slot */
@@ -91,6 +95,8 @@ void forward_release(struct forward *f);
 void forward_fail(struct forward *f, int err);
 /* RFC 3875 6.2.2: run the request again as GET for f->parser.head.location. */
 void forward_redirect(struct forward *f);
+/* Answer with f->sendfile. */
+void forward_sendfile(struct forward *f);
 
 /* forward_asker.c: fill f->asker. */
 void forward_asker(struct forward *f);

@@ -261,6 +261,11 @@ static int out_head(struct forward *f)
     f->head_done = true;
     f->streams = head_streams(h);
     field_drop(h, SLICE("X-Accel-Buffering")); /* it was for us */
+    sendfile_take(s, h, &f->sendfile);
+    if (f->role)
+        f->sendfile = (struct sendfile){0}; /* a responder's way of answering */
+    if (f->sendfile.kind != SENDFILE_NONE)
+        return 0; /* when the application is through, as with a local redirect */
     struct response r = {
         .status = h->status,
         .reason = h->reason,
@@ -297,7 +302,7 @@ void forward_stdout(void *arg, const uint8_t *p, size_t n)
         p += used;
         n -= (size_t)used;
     }
-    if (n && !f->redirect && !f->taken)
+    if (n && !f->redirect && !f->taken && f->sendfile.kind == SENDFILE_NONE)
         out_body(f, p, n);
 }
 
@@ -395,9 +400,10 @@ void forward_end(void *arg, uint32_t app_status)
     }
     if (f->role && f->role->end && f->role->end(f, app_status))
         return;
-    if (f->redirect) {
+    if (f->redirect)
         forward_redirect(f);
-        return;
-    }
-    forward_complete(f);
+    else if (f->sendfile.kind != SENDFILE_NONE)
+        forward_sendfile(f);
+    else
+        forward_complete(f);
 }

@@ -116,7 +116,9 @@ static bool put_line(struct buf *out, const struct stream *s)
     enum { FIXED = 320 }; /* address, time, numbers, punctuation */
     const struct request *req = &s->req;
     struct slice user = or_dash(s->remote_user);
-    struct slice method = or_dash(req->method), target = or_dash(req->target);
+    /* What the client asked for, not where an application redirected that to. */
+    struct slice method = or_dash(s->asked_method.n ? s->asked_method : req->method);
+    struct slice target = or_dash(s->asked_method.n ? s->asked_target : req->target);
     struct slice referer = field_value(req, SLICE("Referer"));
     struct slice agent = field_value(req, SLICE("User-Agent"));
 

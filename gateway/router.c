@@ -35,6 +35,7 @@ struct routing {
     unsigned at; /* routes tried so far */
     unsigned n_indexes;
     bool encoded_slash;                /* in the path as sent */
+    bool internal;                     /* X-Accel-Redirect leads here */
     const struct route_entry *allowed; /* its authorizer let the request pass */
     int resolved;                      /* what the path is there; index, if that is it */
     struct slice index;
@@ -294,6 +295,9 @@ static void routing_run(struct routing *g)
         const struct route_entry *e = g->hit.entry;
         s->route = g->m->route = e->route;
         s->body_limit = e->body_limit;
+        /* Not the next best: that might have the same files. */
+        if (e->route->internal && !g->internal)
+            break;
         /* Before any file is looked at: a refusal must not tell what is there. */
         if (route_needs_auth(e, &s->arena, g->m->path, s->req.has_query, s->req.query)) {
             auth_check(s, e->route, routing_authed, g);
@@ -328,6 +332,8 @@ void router_handle(struct router *r, struct stream *s)
     *g = (struct routing){.s = s, .routes = &r->sites[site - r->conf->sites], .m = m};
     int rc = router_settle_path(&s->arena, s->req.path, &m->path);
     g->encoded_slash = path_has_encoded_slash(s->req.path);
+    g->internal = s->is_internal;
+    s->is_internal = false; /* for this target only */
     if (rc < 0)
         stream_error(s, rc);
     else

@@ -5,6 +5,7 @@
 #include "access_report.h"
 #include "conn.h"
 #include "errors.h"
+#include "head_override.h"
 #include "router.h"
 #include "worker.h"
 
@@ -152,16 +153,18 @@ static void stream_abort(struct stream *s, int err)
 int stream_send_head(struct stream *s, const struct response *r)
 {
     struct response clean = *r;
-    int rc = fields_clean(&s->arena, &clean);
+    int rc = s->override ? head_override_apply(&s->arena, s->override, &clean) : 0;
 
     loop_assert_owner(s->loop);
+    if (rc == 0)
+        rc = fields_clean(&s->arena, &clean);
     if (s->over || s->finished)
         return GW_ECLIENT_GONE;
-    s->status = r->status;
+    s->status = clean.status;
     s->answered = true;
     bool no_body =
-        slice_eq(s->req.method, SLICE("HEAD")) || r->status == 204 || r->status == 304;
-    if (r->status == 204)
+        slice_eq(s->req.method, SLICE("HEAD")) || clean.status == 204 || clean.status == 304;
+    if (clean.status == 204)
         clean.content_length = -1; /* RFC 9110 8.6 */
     s->out.left = no_body ? -1 : clean.content_length;
     lock_take(&s->conn->mu);
@@ -337,6 +340,7 @@ void stream_error_fields(struct stream *s, int err, const struct field *fields, 
     int status = gw_err_status(err);
 
     s->handler = NULL;
+    s->override = NULL; /* it was for what is not there */
     if (s->over || s->finished)
         return;
     if (!s->err)
@@ -418,6 +422,16 @@ void stream_consumed(struct stream *s, size_t n)
         s->conn->proto->consumed(s, n);
 }
 
+void stream_as_get(struct stream *s)
+{
+    if (!s->in_eof)
+        stream_discard_body(s);
+    if (!slice_eq(s->req.method, SLICE("HEAD")))
+        s->req.method = SLICE("GET");
+    s->req.has_body = false;
+    s->req.content_length = -1;
+}
+
 void stream_discard_body(struct stream *s)
 {
     s->in_discard = true;
@@ -445,6 +459,8 @@ void stream_on_head(struct stream *s)
     s->body_at_ms = loop_now_ms(s->loop);
     c->head_since_ms = 0;
     c->n_requests++;
+    s->asked_method = s->req.method;
+    s->asked_target = s->req.target;
     router_handle(c->worker->router, s);
 }
 

@@ -24,6 +24,7 @@
 #include "loop.h"
 
 struct access_report;
+struct head_override;
 struct conn;
 struct stream;
 struct site;
@@ -110,11 +111,15 @@ struct stream {
     const char *pool_name;          /* o  for logs; NULL if no pool took part */
     uint64_t pool_wait_ms;          /* o  for a slot, all in all */
     struct access_report *report;   /* o  of its script; NULL: none */
-    uint64_t start_us;              /* o  monotonic, when the head was complete */
-    uint64_t created_ms;            /* o  loop time */
+    struct slice asked_method, asked_target; /* o  as the client sent them, for the log */
+    uint64_t start_us;                       /* o  monotonic, when the head was complete */
+    uint64_t created_ms;                     /* o  loop time */
     uint64_t out_seen, out_seen_ms; /* o  body bytes the client had taken when last looked at */
     uint64_t body_at_ms;            /* o  when the last body byte came: body_timeout */
     unsigned redirects;             /* o  local redirects so far */
+    const struct head_override *override; /* o  what an application that lets others answer has
+                                             on the head; NULL */
+    bool is_internal;    /* o  X-Accel-Redirect: the target is routed to internal routes too */
     bool waits_for_body; /* o  the handler cannot go on without request body: body_timeout runs
                           */
     bool answered;       /* o  stream_send_head was called */
@@ -196,6 +201,9 @@ void stream_widen(struct stream *s);
 /* n bytes were taken from the front of s->in (chain_drop / chain_take done by the caller):
  * gives the client credit. */
 void stream_consumed(struct stream *s, size_t n);
+
+/* From now on it is a GET without a body, or a HEAD: somebody else answers (RFC 3875 6.2.2). */
+void stream_as_get(struct stream *s);
 
 /* Drop what is in s->in and what will come. */
 void stream_discard_body(struct stream *s);

@@ -142,6 +142,28 @@ void log_app_line(int level, const char *pool, const char *site, long pid, struc
     snprintf(app_log + n, sizeof(app_log) - n, "%.*s|", SLICE_FMT(text));
 }
 
+/* X-Sendfile: FILE in a head. */
+void sendfile_take(struct stream *s, struct response_head *h, struct sendfile *ret)
+{
+    const struct field *field = fields_find(h->fields, h->n_fields, SLICE("X-Sendfile"));
+
+    (void)s;
+    *ret = (struct sendfile){0};
+    if (field)
+        *ret = (struct sendfile){SENDFILE_FILE, field->value};
+}
+
+void sendfile_start(struct stream *s, struct route_match *m, const struct sendfile *sf,
+                    const struct response_head *h)
+{
+    struct response r = {.status = h->status, .content_length = (int64_t)sf->what.n};
+
+    (void)m;
+    assert_false(app_there);
+    assert_null(s->handler);
+    stream_answer(s, &r, sf->what);
+}
+
 static inline void app_says(const char *text)
 {
     app.ops->stdout_bytes(app.arg, (const uint8_t *)text, strlen(text));

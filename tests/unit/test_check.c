@@ -110,6 +110,13 @@ static const struct error_row {
      "x:10: \"filter\" has no meaning in a route with a redirect\n"
      "x:12: \"filter\" has no meaning in a route to a pool\n"},
     {false,
+     "[route s /a]\npool = p\nsendfile_root = /x y\naccel_redirect = z\n[route s /b]\n"
+     "sendfile_root = /x\naccel_redirect = /x\ninternal = on\n[pool p]\nconnect = h:1\n",
+     "x:7: sendfile_root = y: must begin with a slash\n"
+     "x:8: accel_redirect = z: must begin with a slash\n"
+     "x:10: \"sendfile_root\" has no meaning in a route without a pool\n"
+     "x:11: \"accel_redirect\" has no meaning in a route without a pool\n"},
+    {false,
      "[route s /a]\nauthorizer = p\nfilter = p\nfilter_cache = on\n[pool p]\nconnect = h:1\n",
      "x:8: filter_cache = on keeps nothing where clients have to be let in (authorizer)\n"},
     {false, "[route s *.cgi]\npool = p\n[route s /b]\npool = p\n[pool p]\ncgi = on\n",

@@ -417,7 +417,7 @@ static void test_reference_in_use(void **state)
     fclose(out);
     struct conf *conf = good(text);
     assert_int_equal(conf->n_pools, 6);
-    assert_int_equal(conf->sites[0].n_routes, 6);
+    assert_int_equal(conf->sites[0].n_routes, 7);
     conf_free(conf);
     free(text);
 }
