@@ -48,12 +48,14 @@ static const char *item_set(struct item *it, enum schema_section section, const 
 static int64_t item_number(const struct item *it, const struct schema_key *key)
 {
     const char *at = it->data + key->offset;
+    int64_t n; /* or a struct conf_range, which need not be aligned like it */
 
     if (key->size == sizeof(bool))
         return *(const bool *)at;
     if (key->size == sizeof(int))
         return *(const int *)(const void *)at;
-    return *(const int64_t *)(const void *)at;
+    memcpy(&n, at, sizeof(n));
+    return n;
 }
 
 /* ---- the table -------------------------------------------------------------------------- */
