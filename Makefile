@@ -33,7 +33,7 @@ ALL_CFLAGS = -std=gnu17 -D_GNU_SOURCE -pthread $(OPT) $(CFLAGS) $(WARN) $(TSAN_W
 ALL_LDFLAGS = -pthread $(if $(SAN),-fsanitize=$(SAN)) -Wl,--as-needed,-z,relro,-z,now $(LDFLAGS)
 # --as-needed leaves each program with what it uses.
 # libasan has a crypt_r of its own, which --as-needed would take for the whole of libcrypt.
-LIBS := -lnghttp2 -lssl -lcrypto -Wl,--no-as-needed -lcrypt -Wl,--as-needed -lfcgi -lm
+LIBS := -lnghttp2 -lssl -lcrypto -Wl,--no-as-needed -lcrypt -Wl,--as-needed -lfcgi -lcares -lm
 TEST_LIBS := -lcmocka
 
 SRC := $(wildcard gateway/*.c conf/*.c fcgi/*.c)

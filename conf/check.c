@@ -307,6 +307,20 @@ static void check_servers(struct load *l, const struct section *s, const struct 
                  "the address of listen = self has no options");
 }
 
+static void check_names(struct load *l, const struct section *s, const struct conf_pool *pool)
+{
+    bool any_name = false;
+
+    for (unsigned i = 0; i < pool->n_connect; i++)
+        any_name |= syntax_is_name(slice_str(pool->connect[i].text));
+    if (!any_name && section_has(s, "resolve_interval"))
+        complain(&l->bad, section_place(s, "resolve_interval"),
+                 "resolve_interval without a name in connect");
+    if (pool->self_address && syntax_is_srv(slice_str(pool->self_address)))
+        complain(&l->bad, section_place(s, "connect"),
+                 "listen = self needs an address that a program can bind, not srv:");
+}
+
 /* Whose a server is can be seen of unix sockets only, and those of h2cgi are its own. */
 static void check_peer_user(struct load *l, const struct section *s,
                             const struct conf_pool *pool)
@@ -375,6 +389,7 @@ static void check_pool(struct load *l, const struct section *s)
     }
     check_numbers(l, s, pool);
     check_servers(l, s, pool);
+    check_names(l, s, pool);
     check_peer_user(l, s, pool);
     check_balance(l, s, pool);
     check_multiplex(l, s, pool);

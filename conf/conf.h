@@ -35,8 +35,10 @@ enum conf_level {
 };
 
 struct conf_gateway {
-    const char *user;        /* NULL: whoever started us */
-    unsigned workers;        /* 0: one per core */
+    const char *user; /* NULL: whoever started us */
+    const char
+        *resolver;    /* name servers: IP, IP:port, with commas between; NULL: the system's */
+    unsigned workers; /* 0: one per core */
     enum conf_writer writer; /* auto | always */
     unsigned writers;        /* writer threads, 64 */
     const char *runtime_dir; /* sockets of pool processes, pid file, control socket */
@@ -137,7 +139,7 @@ struct conf_site {
 };
 
 struct conf_address {
-    const char *text; /* as written: unix:/path, host:port, [v6]:port */
+    const char *text; /* as written: unix:/path, host:port, [v6]:port, srv:NAME */
     unsigned weight;  /* 1 unless set */
     unsigned max;     /* requests in flight; 0: as many as the pool */
     bool backup;      /* only when no other can take a request */
@@ -186,7 +188,8 @@ struct conf_pool {
     unsigned multiplex_requests; /* on one connection, 32 */
     unsigned queue;              /* requests waiting, 128 */
     int64_t queue_timeout_ms;
-    int64_t retry_after_ms; /* 0: what the queue takes now */
+    int64_t retry_after_ms;      /* 0: what the queue takes now */
+    int64_t resolve_interval_ms; /* of names in connect, 60s */
     enum conf_balance balance;
     const char *balance_key;     /* "address" or "field NAME" */
     struct slice balance_field;  /* NAME of that; empty: the address */

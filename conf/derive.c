@@ -36,12 +36,23 @@ static const char *runtime_dir(struct load *l)
     return KEEP(l, "/tmp/h2cgi-%ld", (long)geteuid());
 }
 
+static const char *resolver(struct load *l, const struct schema_gateway *g)
+{
+    const char *list = NULL;
+
+    for (unsigned i = 0; i < g->n_resolver; i++)
+        list =
+            KEEP(l, "%s%s%.*s", list ? list : "", list ? "," : "", SLICE_FMT(g->resolver[i]));
+    return list;
+}
+
 static void derive_gateway(struct load *l)
 {
     const struct section *s = &l->sections[LOAD_GATEWAY];
     struct conf_gateway *g = &l->conf->gateway;
 
     *g = ((const struct schema_gateway *)s->item)->conf;
+    g->resolver = resolver(l, s->item);
     if (!section_has(s, "runtime_dir"))
         g->runtime_dir = runtime_dir(l);
     if (!section_has(s, "spool_dir"))

@@ -104,6 +104,10 @@ static const struct schema_key keys[] = {
     {SCHEMA_GATEWAY, "pid_file", SCHEMA_PATH, 1, PATH_BYTES, "/run/h2cgi/h2cgi.pid", NULL,
      "File that holds the process id; h2cgi.pid in runtime_dir unless set.", G(pid_file),
      .derived = true},
+    {SCHEMA_GATEWAY, "resolver", SCHEMA_RESOLVERS, 1, 8, NULL, NULL,
+     "Name servers for names in connect: IP, IP:port, [v6], [v6]:port; the system's unless "
+     "set.",
+     LIST(schema_gateway, resolver, n_resolver)},
     {SCHEMA_GATEWAY, "include", SCHEMA_LIST, 1, WORDS, NULL, NULL,
      "Files to read after this one, relative to it; * and ? as in a shell, sorted.",
      LIST(schema_gateway, include, n_include)},
@@ -257,8 +261,11 @@ static const struct schema_key keys[] = {
 
 #define P(field) AT(conf_pool, field)
     {SCHEMA_POOL, "connect", SCHEMA_SERVER_ADDRESSES, 1, WORDS, NULL, NULL,
-     "FastCGI servers that run by themselves: unix:/path, host:port, [v6]:port; with options.",
+     "FastCGI servers that run by themselves: unix:/path, host:port, [v6]:port, srv:NAME.",
      LIST(conf_pool, connect, n_connect)},
+    {SCHEMA_POOL, "resolve_interval", SCHEMA_DURATION, SECOND, DAY, "60s", "time",
+     "How often a name in connect is resolved; sooner where its TTL is over sooner.",
+     P(resolve_interval_ms), .modes = SCHEMA_CONNECT},
     {SCHEMA_POOL, "spawn", SCHEMA_COMMAND, 1, WORDS, NULL, NULL,
      "FastCGI program to start, with its arguments; \"double quotes\" hold spaces together.",
      P(spawn)},
@@ -405,6 +412,7 @@ static const char *const type_names[SCHEMA_TYPES] = {
     [SCHEMA_ENUM] = "word",
     [SCHEMA_LIST] = "list",
     [SCHEMA_HOSTS] = "list of host names",
+    [SCHEMA_RESOLVERS] = "list of IP addresses",
     [SCHEMA_LISTEN_ADDRESSES] = "list of addresses",
     [SCHEMA_SERVER_ADDRESSES] = "list of addresses",
     [SCHEMA_COMMAND] = "program and arguments",

@@ -21,16 +21,17 @@ enum schema_section {
 };
 
 enum schema_type {
-    SCHEMA_STRING,   /* the value as it is */
-    SCHEMA_PATH,     /* absolute; without a slash at its end */
-    SCHEMA_BOOL,     /* on, off */
-    SCHEMA_NUMBER,   /* decimal digits */
-    SCHEMA_RANGE,    /* a number, or two with a '-' between: struct conf_range */
-    SCHEMA_SIZE,     /* bytes: 512, 64K, 8M, 1G */
-    SCHEMA_DURATION, /* 500ms, 30s, 5m, 1h */
-    SCHEMA_ENUM,     /* one of words */
-    SCHEMA_LIST,     /* words; the key may be given again to add some */
-    SCHEMA_HOSTS,    /* a list of host names, made lower case */
+    SCHEMA_STRING,    /* the value as it is */
+    SCHEMA_PATH,      /* absolute; without a slash at its end */
+    SCHEMA_BOOL,      /* on, off */
+    SCHEMA_NUMBER,    /* decimal digits */
+    SCHEMA_RANGE,     /* a number, or two with a '-' between: struct conf_range */
+    SCHEMA_SIZE,      /* bytes: 512, 64K, 8M, 1G */
+    SCHEMA_DURATION,  /* 500ms, 30s, 5m, 1h */
+    SCHEMA_ENUM,      /* one of words */
+    SCHEMA_LIST,      /* words; the key may be given again to add some */
+    SCHEMA_HOSTS,     /* a list of host names, made lower case */
+    SCHEMA_RESOLVERS, /* a list of name servers: IP, IP:port */
     SCHEMA_LISTEN_ADDRESSES,
     SCHEMA_SERVER_ADDRESSES,
     SCHEMA_COMMAND,  /* program and arguments */
@@ -76,6 +77,8 @@ struct schema_key {
  * what is only needed while reading. */
 struct schema_gateway {
     struct conf_gateway conf;
+    struct slice *resolver;
+    unsigned n_resolver;
     struct slice *include;
     unsigned n_include;
 };

@@ -5,6 +5,7 @@
 #include "value.h"
 
 static const char bad_weight[] = "weight= is a number from 1 to 1000";
+static const char srv_weight[] = "the records of a srv: name have weights of their own";
 static const char bad_max[] = "max= is a number from 1 to 65535";
 
 static const char *set_unsigned(struct slice text, int64_t most, const char *error,
@@ -81,6 +82,8 @@ const char *server_parse(struct arena *arena, struct slice word,
         why = option_parse(arena, slice_of(rest.p, n), &server);
         rest = slice_from(rest, n);
     }
+    if (!why && syntax_is_srv(word) && server.weight != 1)
+        why = srv_weight;
     if (why)
         return why;
     server.text = arena_dup(arena, word).p;

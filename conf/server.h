@@ -3,6 +3,7 @@
  * commas.
  *
  *     unix:/run/a.sock  10.0.0.7:9000,weight=2,max=8,backup  [::1]:9000,max=4
+ *     app.example.org:9000  srv:_fcgi._tcp.app.example.org
  *
  * Threads  any
  */

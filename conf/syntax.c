@@ -108,6 +108,10 @@ const char *syntax_address(struct slice text, enum syntax_use use)
 {
     if (syntax_is_unix(text))
         return unix_check(slice_from(text, 5));
+    if (syntax_is_srv(text) && use == SYNTAX_CONNECT)
+        return is_dns_name(slice_from(text, 4))
+                   ? NULL
+                   : "srv: is followed by a name, as in srv:_fcgi._tcp.app.example.org";
 
     ssize_t colon = last_colon(text);
     if (colon < 0)
@@ -123,6 +127,29 @@ const char *syntax_address(struct slice text, enum syntax_use use)
     if (slice_find(host, ':') >= 0)
         return "an IPv6 address needs brackets: [v6]:port";
     return is_name_or_ip4(host) ? NULL : bad_host;
+}
+
+bool syntax_is_name(struct slice address)
+{
+    ssize_t colon = last_colon(address);
+
+    if (syntax_is_unix(address) || syntax_is_srv(address) || colon < 0)
+        return syntax_is_srv(address);
+    return address.p[0] != '[' && !is_ip(AF_INET, slice_of(address.p, (size_t)colon));
+}
+
+const char *syntax_resolver(struct slice text)
+{
+    ssize_t colon = last_colon(text);
+    bool six = text.n && text.p[0] == '[';
+    bool port = colon > 0 && (!six || text.p[colon - 1] == ']');
+    struct slice ip = port ? slice_of(text.p, (size_t)colon) : text;
+
+    if (port && slice_decimal(slice_from(text, (size_t)colon + 1), 65535) < 1)
+        return "the port is a number from 1 to 65535";
+    if (six ? is_ip6_literal(ip, false) : is_ip(AF_INET, ip))
+        return NULL;
+    return "not an IP address (192.0.2.1, 192.0.2.1:53, [2001:db8::1])";
 }
 
 /* Would the settled path of a request never hold this?  Dot segments are gone by then. */

@@ -317,6 +317,12 @@ static const char *push_host(const struct value *v, struct slice word)
     return push_slice(v, slice_of(lower, word.n));
 }
 
+static const char *push_resolver(const struct value *v, struct slice word)
+{
+    const char *why = syntax_resolver(word);
+    return why ? why : push_slice(v, word);
+}
+
 static const char *push_server(const struct value *v, struct slice word)
 {
     struct conf_address server;
@@ -376,6 +382,11 @@ static const char *set_list(const struct value *v)
 static const char *set_hosts(const struct value *v)
 {
     return set_words(v, push_host);
+}
+
+static const char *set_resolvers(const struct value *v)
+{
+    return set_words(v, push_resolver);
 }
 
 static const char *set_addresses(const struct value *v)
@@ -465,6 +476,7 @@ static setter *const setters[SCHEMA_TYPES] = {
     [SCHEMA_ENUM] = set_enum,
     [SCHEMA_LIST] = set_list,
     [SCHEMA_HOSTS] = set_hosts,
+    [SCHEMA_RESOLVERS] = set_resolvers,
     [SCHEMA_LISTEN_ADDRESSES] = set_addresses,
     [SCHEMA_SERVER_ADDRESSES] = set_servers,
     [SCHEMA_COMMAND] = set_command,

@@ -2,8 +2,21 @@
 
 #include <netdb.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/un.h>
+
+#include "../gateway/slice.h"
+
+static bool is_unix(const char *text)
+{
+    return strncmp(text, "unix:", 5) == 0;
+}
+
+static bool is_srv(const char *text)
+{
+    return strncmp(text, ADDRESS_SRV, sizeof(ADDRESS_SRV) - 1) == 0;
+}
 
 static int address_unix(const char *path, struct sockaddr_storage *ret_addr, socklen_t *ret_len)
 {
@@ -18,26 +31,55 @@ static int address_unix(const char *path, struct sockaddr_storage *ret_addr, soc
     return 0;
 }
 
-int address_parse(const char *text, struct sockaddr_storage *ret_addr, socklen_t *ret_len)
+int address_split(const char *text, char ret_host[ADDRESS_HOST], uint16_t *ret_port)
 {
-    char host[256];
     const char *colon = strrchr(text, ':');
-    struct addrinfo hints = {.ai_socktype = SOCK_STREAM}, *res;
 
-    if (strncmp(text, "unix:", 5) == 0)
-        return address_unix(text + 5, ret_addr, ret_len);
     if (!colon || colon == text)
         return -1;
+    int64_t port = slice_decimal(slice_str(colon + 1), UINT16_MAX);
     size_t n = (size_t)(colon - text);
     if (text[0] == '[' && text[n - 1] == ']') { /* RFC 3986 3.2.2 */
         text++;
         n -= 2;
     }
-    if (n == 0 || n >= sizeof(host))
+    if (n == 0 || n >= ADDRESS_HOST || port < 0)
         return -1;
-    memcpy(host, text, n);
-    host[n] = '\0';
-    if (getaddrinfo(host, colon + 1, &hints, &res) != 0)
+    memcpy(ret_host, text, n);
+    ret_host[n] = '\0';
+    *ret_port = (uint16_t)port;
+    return 0;
+}
+
+static struct addrinfo *look_up(const char *text, int flags)
+{
+    struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = flags | AI_NUMERICSERV};
+    struct addrinfo *res;
+    char host[ADDRESS_HOST], service[8];
+    uint16_t port;
+
+    if (address_split(text, host, &port) < 0)
+        return NULL;
+    (void)snprintf(service, sizeof(service), "%u", port);
+    return getaddrinfo(host, service, &hints, &res) == 0 ? res : NULL;
+}
+
+bool address_is_name(const char *text)
+{
+    if (is_unix(text) || is_srv(text))
+        return is_srv(text);
+    struct addrinfo *res = look_up(text, AI_NUMERICHOST);
+    if (res)
+        freeaddrinfo(res);
+    return !res;
+}
+
+int address_parse(const char *text, struct sockaddr_storage *ret_addr, socklen_t *ret_len)
+{
+    if (is_unix(text))
+        return address_unix(text + 5, ret_addr, ret_len);
+    struct addrinfo *res = look_up(text, 0);
+    if (!res)
         return -1;
     memcpy(ret_addr, res->ai_addr, res->ai_addrlen);
     *ret_len = res->ai_addrlen;

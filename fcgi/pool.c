@@ -28,6 +28,8 @@ static int pool_add_addresses(struct pool *p, FILE *errors_to)
         const struct conf_address *a = &p->conf->connect[i];
         struct server_spec spec = {
             .weight = a->weight, .max = a->max, .backup = a->backup, .slot = SERVER_NO_SLOT};
+        if (address_is_name(a->text))
+            continue; /* pool_names.c */
         if (pool_add_server(p, a->text, &spec, errors_to) < 0)
             return -1;
     }

@@ -7,7 +7,8 @@
  *          server its share.  Connections, in flight and idle together, never outnumber a
  *          server's slots, over all workers: an idle one pins a thread of a libfcgi
  *          application or a child of php-fpm, so counting per worker would hang them.
- * Servers  a pool's servers may be added and retired while it runs (pool_priv.h).  One that
+ * Servers  a pool's servers may be added and retired while it runs (pool_priv.h): each address
+ *          of a name is one.  One that
  *          refuses a connection, or lets three requests in a row down (silent, no FastCGI,
  *          closed before a byte) while another could take them, is out of rotation for 100 ms,
  *          doubled each time up to 5 s; then one request, the probe, is sent there: it is back
@@ -49,11 +50,13 @@
 #include "../gateway/loop.h"
 #include "spawner.h"
 
+struct dns;
 struct fcgi_conn;
 struct fcgi_request;
 struct pool;
 
-/* Addresses are resolved here (connect; names by getaddrinfo, once).  worker_index(loop)
+/* Servers by address and processes are there at once, those by name (connect) when they are
+ * resolved.  worker_index(loop)
  * tells a worker's loop's number, below n_workers.  NULL with a line on errors_to. */
 struct pool *pool_new(const struct conf *conf, unsigned index, unsigned n_workers,
                       FILE *errors_to);
@@ -85,6 +88,16 @@ void pool_processes_reset(struct pool *p);
 
 /* Where the runners of a cgi pool say what scripts used; before threads start. */
 void pool_use_usage(struct pool *p, unsigned slot, const struct script_usage *usage);
+
+/* ---- names (connect = HOST:PORT or srv:NAME); the main thread's.  pool_names.c ---- */
+
+bool pool_has_names(const struct pool *p);
+
+/* Resolve them, at once and from now on.  Requests wait until each name had its first answer.
+ * 0 or GW_ENO_MEMORY. */
+int pool_names_start(struct pool *p, struct loop *loop, struct dns *dns);
+/* When dns is freed, and before the loop is. */
+void pool_names_stop(struct pool *p);
 
 struct pool_stats {
     unsigned in_flight, waiting, idle, connections; /* now */

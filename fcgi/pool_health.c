@@ -18,7 +18,7 @@ enum {
 /* ---- what is logged ---- */
 
 struct news {
-    char name[128]; /* empty: none */
+    char name[384]; /* empty: none */
     bool back;
     unsigned delay_ms;
     const char *reason;
@@ -221,7 +221,7 @@ static enum pool_outlook server_outlook_locked(const struct fcgi_server *sv, uin
 
 enum pool_outlook pool_outlook_locked(const struct pool *p)
 {
-    enum pool_outlook best = OUTLOOK_NONE;
+    enum pool_outlook best = p->n_unresolved ? OUTLOOK_SOON : OUTLOOK_NONE;
     uint64_t now_ms = clock_now_ms();
 
     for (unsigned i = 0; i < p->n_servers && best != OUTLOOK_NOW; i++) {

@@ -3,6 +3,7 @@
  *
  *     pool.c          made and freed; slots: ask, leave, release
  *     pool_server.c   its servers: added, retired, the state of their processes
+ *     pool_names.c    servers by name, which come and go with its addresses
  *     pool_balance.c  which server a request goes to
  *     pool_health.c   which servers are in rotation
  *     pool_idle.c     connections as things to be had: fresh, kept, taken over
@@ -243,6 +244,8 @@ struct pool {
     uint64_t pace_us;                        /* m  between turns, on average */
     struct pool_stats stats;                 /* m */
     struct procs *procs;                     /*    the main thread's; NULL: addresses */
+    struct pool_names *names;                /*    the main thread's; NULL: no names */
+    unsigned n_unresolved;                   /* m  names that had no answer at all so far */
     struct loop *poke_loop;                  /* m */
     struct loop_msg *poke;                   /* m  NULL: nobody decides */
     bool poked;                              /* m  it is under way */

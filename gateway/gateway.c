@@ -11,6 +11,7 @@
 #include <sched.h>
 #include <unistd.h>
 
+#include "../fcgi/dns.h"
 #include "../fcgi/pool.h"
 #include "acceptor.h"
 #include "fdpass.h"
@@ -36,6 +37,7 @@ struct gateway {
     struct spool_budget spool;
     struct processes *processes;
     struct pool_reports *reports;
+    struct dns *dns; /* NULL: no pool has a name */
     struct loop_source control;
     struct timer drain;
     uint64_t drain_until_ms;
@@ -144,6 +146,22 @@ static int gateway_make_pools(struct gateway *g)
     return g->pools ? 0 : GW_ENO_MEMORY;
 }
 
+/* In the main thread's loop: names are rare, and their answers small. */
+static int gateway_resolve_names(struct gateway *g)
+{
+    const struct conf *conf = g->setup->conf;
+
+    for (unsigned i = 0; i < conf->n_pools; i++) {
+        if (!pool_has_names(g->pools[i]))
+            continue;
+        if (!g->dns)
+            g->dns = dns_new(g->loop, conf->gateway.resolver);
+        if (!g->dns || pool_names_start(g->pools[i], g->loop, g->dns) < 0)
+            return GW_ENO_MEMORY;
+    }
+    return 0;
+}
+
 static int gateway_make_workers(struct gateway *g)
 {
     g->workers = calloc(g->n_workers, sizeof(*g->workers));
@@ -185,7 +203,7 @@ static int gateway_make(struct gateway *g)
     if (!g->processes || !g->reports)
         return GW_ENO_MEMORY;
     g->acceptor = acceptor_new(g->loop, g->setup, g->workers, g->n_workers);
-    return g->acceptor ? 0 : GW_ENO_MEMORY;
+    return g->acceptor ? gateway_resolve_names(g) : GW_ENO_MEMORY;
 }
 
 static int gateway_watch(struct gateway *g)
@@ -216,8 +234,12 @@ static void gateway_end(struct gateway *g)
     processes_free(g->processes);
     pool_reports_free(g->reports);
     writers_free(g->writers);
-    for (unsigned i = 0; g->pools && i < g->setup->conf->n_pools; i++)
+    dns_free(g->dns);
+    for (unsigned i = 0; g->pools && i < g->setup->conf->n_pools; i++) {
+        if (g->pools[i])
+            pool_names_stop(g->pools[i]);
         pool_free(g->pools[i]);
+    }
     router_free(g->router);
     for (unsigned i = 0; i < g->n_inited; i++)
         worker_fini(&g->workers[i]);

@@ -94,12 +94,45 @@ static void test_not_addresses(void **state)
     assert_int_equal(len, 77); /* untouched on failure */
 }
 
+static void test_names(void **state)
+{
+    static const struct {
+        const char *text, *host; /* NULL: not to be split */
+        uint16_t port;
+        bool is_name;
+    } rows[] = {
+        {"app.example.org:9000", "app.example.org", 9000, true},
+        {"localhost:1", "localhost", 1, true},
+        {"10.0.0.7:9000", "10.0.0.7", 9000, false},
+        {"[::1]:65535", "::1", 65535, false},
+        {"srv:_fcgi._tcp.x", NULL, 0, true},
+        {"unix:/run/a:1", NULL, 0, false},
+        {"x:65536", NULL, 0, true},
+        {":1", NULL, 0, true},
+    };
+    char host[ADDRESS_HOST];
+    uint16_t port;
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        assert_int_equal(address_is_name(rows[i].text), rows[i].is_name);
+        if (strncmp(rows[i].text, "unix:", 5) == 0)
+            continue;
+        assert_int_equal(address_split(rows[i].text, host, &port), rows[i].host ? 0 : -1);
+        if (!rows[i].host)
+            continue;
+        assert_string_equal(host, rows[i].host);
+        assert_int_equal(port, rows[i].port);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_unix),
         cmocka_unit_test(test_inet),
         cmocka_unit_test(test_not_addresses),
+        cmocka_unit_test(test_names),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
