@@ -268,7 +268,7 @@ static bool answer_is_complete(const struct forward *f)
 
     if (!f->head_done || f->taken)
         return false;
-    return f->redirect || stream_is_bodiless(f->s) ||
+    return f->redirect || f->sendfile.kind != SENDFILE_NONE || stream_is_bodiless(f->s) ||
            (f->s->out.left >= 0 && (uint64_t)f->s->out.left <= spooled);
 }
 
@@ -295,10 +295,8 @@ static void forward_error(void *arg, int err, enum fcgi_retry retry)
     }
     if (!answer_is_complete(f))
         forward_fail(f, err);
-    else if (f->redirect)
-        forward_redirect(f);
     else
-        forward_complete(f);
+        forward_said_all(f);
 }
 
 static void forward_stdin_writable(void *arg)

@@ -110,9 +110,9 @@ void forward_end(void *arg, uint32_t app_status);
 void forward_writable(struct stream *s);
 void forward_slow_fn(struct loop *l, struct timer *t);
 int forward_parser_begin(struct forward *f);
-/* The application said all it had to say: the stream is finished when what is spooled went
- * out. */
-void forward_complete(struct forward *f);
+/* The application said all it had to say: others answer, if it wants that, or the stream is
+ * finished when what is spooled went out. */
+void forward_said_all(struct forward *f);
 /* May what the client does not take wait in a spool? */
 bool forward_spools(const struct forward *f);
 /* Log the line that has no end yet. */

@@ -373,7 +373,7 @@ static int no_head_err(const struct forward *f)
                                                                   : GW_ECGI_NO_HEAD;
 }
 
-void forward_complete(struct forward *f)
+static void complete(struct forward *f)
 {
     f->ended = true;
     /* Nobody reads what is left of the request.  A client may send all of it before it takes the
@@ -381,6 +381,16 @@ void forward_complete(struct forward *f)
     if (!f->s->in_eof)
         stream_discard_body(f->s);
     out_finish_if_empty(f);
+}
+
+void forward_said_all(struct forward *f)
+{
+    if (f->redirect)
+        forward_redirect(f);
+    else if (f->sendfile.kind != SENDFILE_NONE)
+        forward_sendfile(f);
+    else
+        complete(f);
 }
 
 void forward_end(void *arg, uint32_t app_status)
@@ -400,10 +410,5 @@ void forward_end(void *arg, uint32_t app_status)
     }
     if (f->role && f->role->end && f->role->end(f, app_status))
         return;
-    if (f->redirect)
-        forward_redirect(f);
-    else if (f->sendfile.kind != SENDFILE_NONE)
-        forward_sendfile(f);
-    else
-        forward_complete(f);
+    forward_said_all(f);
 }

@@ -197,7 +197,7 @@ static void test_times(void **state)
     expect_time(&c, GW_EBACKEND_SEND_TIME, false);
 
     world.pool_conf.read_timeout_ms = 5000; /* whatever else the machine does */
-    ask(&d); /* always something, never the end */
+    ask(&d);                                /* always something, never the end */
     fd = serve_get();
     uint64_t stop = clock_now_ms() + 2000;
     while (!d.failed && clock_now_ms() < stop) {
