@@ -6,7 +6,7 @@
 #include <unistd.h>
 
 #include "file_read.h"
-#include "filter_cache.h"
+#include "answer_cache.h"
 #include "filter_keep.h"
 #include "filter_kept.h"
 #include "forward.h"
@@ -28,11 +28,11 @@ struct filter {
     struct loop_task more; /* the backend takes all there is: go on in the next turn */
     bool keeps;            /* the answer may be kept */
     struct slice key;
-    struct filter_kept *kept; /* being made; NULL: not to be kept */
+    struct kept_answer *kept; /* being made; NULL: not to be kept */
     int64_t kept_length;      /* what its Content-Length says; -1: nothing */
 };
 
-static struct filter_cache *cache_of(const struct stream *s)
+static struct answer_cache *cache_of(const struct stream *s)
 {
     return router_filter_cache(worker_of(s)->router);
 }
@@ -93,7 +93,7 @@ static void more_task(struct loop *l, struct loop_task *task)
 
 static void keep_drop(struct filter *fl, struct stream *s)
 {
-    filter_cache_drop(cache_of(s), fl->kept);
+    answer_cache_drop(cache_of(s), fl->kept);
     fl->kept = NULL;
 }
 
@@ -118,30 +118,30 @@ static void keep_begin(struct filter *fl, const struct response *r)
 {
     struct stream *s = fl->f->s;
     int64_t for_s = filter_keep_response(r, (int64_t)time(NULL));
-    struct filter_file file = filter_file_of(&fl->st);
+    struct file_state file = file_state_of(&fl->st);
 
     if (!slice_eq(s->req.method, SLICE("GET")) || for_s == FILTER_KEEP_NEVER ||
         !is_settled(&fl->st))
         return;
     fl->kept_length = r->content_length;
     fl->kept =
-        filter_cache_make(cache_of(s), fl->key, &file, r->fields, r->n_fields,
+        answer_cache_make(cache_of(s), fl->key, &file, r->fields, r->n_fields,
                           r->content_length, loop_now_ms(s->loop), (uint64_t)for_s * 1000);
 }
 
 static void keep_end(struct filter *fl, bool well)
 {
     struct stream *s = fl->f->s;
-    struct filter_file before = filter_file_of(&fl->st), after;
+    struct file_state before = file_state_of(&fl->st), after;
     struct stat st;
 
     if (!fl->kept)
         return;
     well = well && (fl->kept_length < 0 || (uint64_t)fl->kept_length == fl->kept->n_body);
     if (well && fstat(file_read_fd(fl->file), &st) == 0) {
-        after = filter_file_of(&st);
-        if (filter_file_same(&before, &after)) {
-            filter_cache_put(cache_of(s), fl->kept);
+        after = file_state_of(&st);
+        if (file_state_same(&before, &after)) {
+            answer_cache_put(cache_of(s), fl->kept);
             fl->kept = NULL;
         }
     }
@@ -183,7 +183,7 @@ static void filter_body(struct forward *f, const uint8_t *p, size_t n)
 {
     struct filter *fl = f->role_state;
 
-    if (fl->kept && !filter_cache_add(cache_of(f->s), fl->kept, p, n))
+    if (fl->kept && !answer_cache_add(cache_of(f->s), fl->kept, p, n))
         fl->kept = NULL;
 }
 
@@ -242,9 +242,9 @@ static struct slice key_of(struct stream *s)
 /* The kept answer goes out.  false: there is none. */
 static bool answer_kept(struct stream *s, const struct filter *fl)
 {
-    struct filter_file file = filter_file_of(&fl->st);
-    const struct filter_kept *kept =
-        filter_cache_get(cache_of(s), fl->key, &file, loop_now_ms(s->loop));
+    struct file_state file = file_state_of(&fl->st);
+    const struct kept_answer *kept =
+        answer_cache_get(cache_of(s), fl->key, &file, loop_now_ms(s->loop));
 
     if (kept)
         filter_kept_answer(s, cache_of(s), kept);

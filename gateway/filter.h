@@ -7,7 +7,7 @@
  * Answered   as an application answers: status, type, validators and ranges are the filter's.
  *            If-None-Match and the like are its to look at
  * Failed     as a pool fails; 502 if the file is shorter than was announced
- * Kept       with filter_cache = on, as filter_keep.h and filter_cache.h say, and of a file that
+ * Kept       with filter_cache = on, as filter_keep.h and answer_cache.h say, and of a file that
  *            has not changed for a second, so that its times tell every later change.  An answer
  *            that is kept has Age, and If-None-Match and If-Modified-Since are held against its
  *            validators

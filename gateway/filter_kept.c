@@ -7,8 +7,8 @@
 
 /* One on its way out; in the stream's arena. */
 struct kept_out {
-    struct filter_cache *cache;
-    const struct filter_kept *kept;
+    struct answer_cache *cache;
+    const struct kept_answer *kept;
     size_t offset;
 };
 
@@ -17,7 +17,7 @@ static void kept_end(struct stream *s)
     struct kept_out *o = s->handler_state;
 
     s->handler_state = NULL;
-    filter_cache_drop(o->cache, o->kept);
+    answer_cache_drop(o->cache, o->kept);
 }
 
 static void kept_pump(struct stream *s)
@@ -60,7 +60,7 @@ static const struct handler kept_handler = {
 
 /* Is it what the client has?  Only its own validators count: the file's are not those of what
  * the filter made of it. */
-static bool client_has_it(const struct stream *s, const struct filter_kept *kept)
+static bool client_has_it(const struct stream *s, const struct kept_answer *kept)
 {
     const struct field *etag = fields_find(kept->fields, kept->n_fields, SLICE("ETag"));
     const struct field *modified =
@@ -91,7 +91,7 @@ static bool is_repeated(struct slice name)
 }
 
 /* The head's fields with Age (RFC 9111 5.1), in the stream's arena; NULL when memory is out. */
-static struct field *head_fields(struct stream *s, const struct filter_kept *kept,
+static struct field *head_fields(struct stream *s, const struct kept_answer *kept,
                                  bool not_modified, size_t *ret_n)
 {
     uint64_t age_s = (loop_now_ms(s->loop) - kept->made_ms) / 1000;
@@ -111,8 +111,8 @@ static struct field *head_fields(struct stream *s, const struct filter_kept *kep
     return fields;
 }
 
-void filter_kept_answer(struct stream *s, struct filter_cache *cache,
-                        const struct filter_kept *kept)
+void filter_kept_answer(struct stream *s, struct answer_cache *cache,
+                        const struct kept_answer *kept)
 {
     bool has_it = client_has_it(s, kept);
     struct kept_out *o = arena_zalloc(&s->arena, sizeof(*o));
@@ -121,7 +121,7 @@ void filter_kept_answer(struct stream *s, struct filter_cache *cache,
 
     r.fields = head_fields(s, kept, has_it, &r.n_fields);
     if (!o || !r.fields) {
-        filter_cache_drop(cache, kept);
+        answer_cache_drop(cache, kept);
         stream_error(s, GW_ENO_MEMORY);
         return;
     }
@@ -132,7 +132,7 @@ void filter_kept_answer(struct stream *s, struct filter_cache *cache,
         stream_handle(s, &kept_handler, o);
         return;
     }
-    filter_cache_drop(cache, kept);
+    answer_cache_drop(cache, kept);
     if (rc == 0)
         stream_finish(s);
 }

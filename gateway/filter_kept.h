@@ -1,5 +1,5 @@
 /*
- * gateway/filter_kept.h - answer a GET or HEAD with what filter_cache.h keeps.
+ * gateway/filter_kept.h - answer a GET or HEAD with what answer_cache.h keeps.
  *
  * Threads  worker
  * Source   RFC 9111 4.3.2, 5.1
@@ -7,11 +7,11 @@
 #ifndef GATEWAY_FILTER_KEPT_H
 #define GATEWAY_FILTER_KEPT_H
 
-#include "filter_cache.h"
+#include "answer_cache.h"
 #include "stream.h"
 
 /* kept was got from cache; it is given back when it went out, or the stream is over. */
-void filter_kept_answer(struct stream *s, struct filter_cache *cache,
-                        const struct filter_kept *kept);
+void filter_kept_answer(struct stream *s, struct answer_cache *cache,
+                        const struct kept_answer *kept);
 
 #endif

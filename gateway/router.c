@@ -7,7 +7,7 @@
 #include "authorizer.h"
 #include "errors.h"
 #include "filter.h"
-#include "filter_cache.h"
+#include "answer_cache.h"
 #include "hosts.h"
 #include "mime.h"
 #include "path.h"
@@ -23,7 +23,7 @@ struct router {
     struct routes *sites; /* as conf->sites */
     struct mime *mime;
     struct auth *auth;
-    struct filter_cache *filter_cache;
+    struct answer_cache *filter_cache;
 };
 
 /* One request on its way to a handler; in the stream's arena. */
@@ -51,7 +51,7 @@ static int router_init(struct router *r, const struct conf *conf, struct pool *c
     r->sites = calloc(conf->n_sites ? conf->n_sites : 1, sizeof(*r->sites));
     r->mime = mime_new(MIME_SYSTEM_FILE);
     r->auth = auth_new();
-    r->filter_cache = filter_cache_new((uint64_t)conf->gateway.filter_cache_size,
+    r->filter_cache = answer_cache_new((uint64_t)conf->gateway.filter_cache_size,
                                        (uint64_t)conf->gateway.filter_cache_entry);
     if (!r->sites || !r->mime || !r->auth || !r->filter_cache)
         rc = GW_ENO_MEMORY;
@@ -84,7 +84,7 @@ void router_free(struct router *r)
     hosts_fini(&r->hosts);
     mime_free(r->mime);
     auth_free(r->auth);
-    filter_cache_free(r->filter_cache);
+    answer_cache_free(r->filter_cache);
     free(r);
 }
 
@@ -98,7 +98,7 @@ struct auth *router_auth(const struct router *r)
     return r->auth;
 }
 
-struct filter_cache *router_filter_cache(const struct router *r)
+struct answer_cache *router_filter_cache(const struct router *r)
 {
     return r->filter_cache;
 }

@@ -13,7 +13,7 @@ struct router;
 struct pool;
 struct mime;
 struct auth;
-struct filter_cache;
+struct answer_cache;
 
 /* Tables for conf; conf must outlive it.  pools[i] belongs to conf->pools[i] (opaque here,
  * handed to forward_start). Compiles auth_match; NULL with a line on errors_to if something
@@ -22,10 +22,10 @@ struct router *router_new(const struct conf *conf, struct pool *const *pools, FI
 void router_free(struct router *r);
 
 /* What handlers share: media types (mime.h), passwords checked lately (auth.h), and what filters
- * made of files (filter_cache.h). */
+ * made of files (answer_cache.h). */
 const struct mime *router_mime(const struct router *r);
 struct auth *router_auth(const struct router *r);
-struct filter_cache *router_filter_cache(const struct router *r);
+struct answer_cache *router_filter_cache(const struct router *r);
 
 /* Where a request's path led.  In the stream's arena. */
 struct route_match {

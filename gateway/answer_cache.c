@@ -1,4 +1,4 @@
-#include "filter_cache.h"
+#include "answer_cache.h"
 
 #include <stdlib.h>
 #include <sys/random.h>
@@ -14,10 +14,10 @@ enum {
 
 /* Field keys: I set when made   o its maker's, then constant   m under the cache's mu */
 struct answer {
-    struct filter_kept kept;      /* o  what callers see; first, so that one is the other */
+    struct kept_answer kept;      /* o  what callers see; first, so that one is the other */
     struct slice key;             /* I */
     uint64_t hash;                /* I */
-    struct filter_file file;      /* I */
+    struct file_state file;       /* I */
     uint64_t until_ms;            /* I  0: no limit of time */
     uint8_t *body;                /* o  kept.body, to be written */
     size_t body_cap;              /* o */
@@ -27,7 +27,7 @@ struct answer {
     struct answer *newer, *older; /* m  by last use */
 };
 
-struct filter_cache {
+struct answer_cache {
     uint64_t size, entry;           /* I */
     struct siphash_key hash_key;    /* I  so that nobody can choose keys of one bucket */
     unsigned n_buckets;             /* I  a power of two */
@@ -37,9 +37,9 @@ struct filter_cache {
     uint64_t used;                  /* m  of all answers there are */
 };
 
-struct filter_file filter_file_of(const struct stat *st)
+struct file_state file_state_of(const struct stat *st)
 {
-    return (struct filter_file){st->st_dev, st->st_ino, st->st_size, st->st_mtim, st->st_ctim};
+    return (struct file_state){st->st_dev, st->st_ino, st->st_size, st->st_mtim, st->st_ctim};
 }
 
 static bool same_time(struct timespec a, struct timespec b)
@@ -47,17 +47,19 @@ static bool same_time(struct timespec a, struct timespec b)
     return a.tv_sec == b.tv_sec && a.tv_nsec == b.tv_nsec;
 }
 
-bool filter_file_same(const struct filter_file *a, const struct filter_file *b)
+bool file_state_same(const struct file_state *a, const struct file_state *b)
 {
     return a->dev == b->dev && a->ino == b->ino && a->size == b->size &&
            same_time(a->modified, b->modified) && same_time(a->changed, b->changed);
 }
 
+static const struct file_state no_file;
+
 /* ---- the cache ---- */
 
-struct filter_cache *filter_cache_new(uint64_t size, uint64_t entry)
+struct answer_cache *answer_cache_new(uint64_t size, uint64_t entry)
 {
-    struct filter_cache *c = calloc(1, sizeof(*c));
+    struct answer_cache *c = calloc(1, sizeof(*c));
 
     if (!c)
         return NULL;
@@ -82,7 +84,7 @@ static void answer_free(struct answer *a)
     free(a);
 }
 
-void filter_cache_free(struct filter_cache *c)
+void answer_cache_free(struct answer_cache *c)
 {
     if (!c)
         return;
@@ -96,7 +98,7 @@ void filter_cache_free(struct filter_cache *c)
     free(c);
 }
 
-uint64_t filter_cache_used(struct filter_cache *c)
+uint64_t answer_cache_used(struct answer_cache *c)
 {
     lock_take(&c->mu);
     uint64_t used = c->used;
@@ -106,19 +108,19 @@ uint64_t filter_cache_used(struct filter_cache *c)
 
 /* ---- the table ---- */
 
-static struct answer **bucket_of(struct filter_cache *c, uint64_t hash)
+static struct answer **bucket_of(struct answer_cache *c, uint64_t hash)
 {
     return &c->buckets[hash & (c->n_buckets - 1)];
 }
 
-static void use_unlink_locked(struct filter_cache *c, struct answer *a) REQUIRES(c->mu)
+static void use_unlink_locked(struct answer_cache *c, struct answer *a) REQUIRES(c->mu)
 {
     *(a->newer ? &a->newer->older : &c->newest) = a->older;
     *(a->older ? &a->older->newer : &c->oldest) = a->newer;
     a->newer = a->older = NULL;
 }
 
-static void use_front_locked(struct filter_cache *c, struct answer *a) REQUIRES(c->mu)
+static void use_front_locked(struct answer_cache *c, struct answer *a) REQUIRES(c->mu)
 {
     a->older = c->newest;
     if (a->older)
@@ -129,7 +131,7 @@ static void use_front_locked(struct filter_cache *c, struct answer *a) REQUIRES(
 }
 
 /* One reference less; *gone collects those that nobody has, to be freed without the lock. */
-static void unref_locked(struct filter_cache *c, struct answer *a, struct answer **gone)
+static void unref_locked(struct answer_cache *c, struct answer *a, struct answer **gone)
     REQUIRES(c->mu)
 {
     if (--a->n_refs)
@@ -139,7 +141,7 @@ static void unref_locked(struct filter_cache *c, struct answer *a, struct answer
     *gone = a;
 }
 
-static void remove_locked(struct filter_cache *c, struct answer *a, struct answer **gone)
+static void remove_locked(struct answer_cache *c, struct answer *a, struct answer **gone)
     REQUIRES(c->mu)
 {
     struct answer **at = bucket_of(c, a->hash);
@@ -151,7 +153,7 @@ static void remove_locked(struct filter_cache *c, struct answer *a, struct answe
     unref_locked(c, a, gone);
 }
 
-static struct answer *find_locked(struct filter_cache *c, uint64_t hash, struct slice key)
+static struct answer *find_locked(struct answer_cache *c, uint64_t hash, struct slice key)
     REQUIRES(c->mu)
 {
     struct answer *a = *bucket_of(c, hash);
@@ -162,7 +164,7 @@ static struct answer *find_locked(struct filter_cache *c, uint64_t hash, struct 
 }
 
 /* n more bytes are held; false: there is no room for them. */
-static bool reserve_locked(struct filter_cache *c, uint64_t n, struct answer **gone)
+static bool reserve_locked(struct answer_cache *c, uint64_t n, struct answer **gone)
     REQUIRES(c->mu)
 {
     while (c->oldest && c->used + n > c->size)
@@ -182,20 +184,21 @@ static void free_all(struct answer *gone)
     }
 }
 
-static uint64_t hash_of(const struct filter_cache *c, struct slice key)
+static uint64_t hash_of(const struct answer_cache *c, struct slice key)
 {
     return siphash(c->hash_key, key.p, key.n).v[0];
 }
 
-const struct filter_kept *filter_cache_get(struct filter_cache *c, struct slice key,
-                                           const struct filter_file *file, uint64_t now_ms)
+const struct kept_answer *answer_cache_get(struct answer_cache *c, struct slice key,
+                                           const struct file_state *file, uint64_t now_ms)
 {
     uint64_t hash = hash_of(c, key);
     struct answer *gone = NULL;
 
     lock_take(&c->mu);
     struct answer *a = find_locked(c, hash, key);
-    if (a && (!filter_file_same(&a->file, file) || (a->until_ms && now_ms >= a->until_ms))) {
+    if (a && (!file_state_same(&a->file, file ? file : &no_file) ||
+              (a->until_ms && now_ms >= a->until_ms))) {
         remove_locked(c, a, &gone);
         a = NULL;
     }
@@ -209,7 +212,20 @@ const struct filter_kept *filter_cache_get(struct filter_cache *c, struct slice 
     return a ? &a->kept : NULL;
 }
 
-void filter_cache_drop(struct filter_cache *c, const struct filter_kept *k)
+void answer_cache_forget(struct answer_cache *c, struct slice key)
+{
+    uint64_t hash = hash_of(c, key);
+    struct answer *gone = NULL;
+
+    lock_take(&c->mu);
+    struct answer *a = find_locked(c, hash, key);
+    if (a)
+        remove_locked(c, a, &gone);
+    lock_drop(&c->mu);
+    free_all(gone);
+}
+
+void answer_cache_drop(struct answer_cache *c, const struct kept_answer *k)
 {
     struct answer *a = (struct answer *)(uintptr_t)k, *gone = NULL;
 
@@ -223,7 +239,7 @@ void filter_cache_drop(struct filter_cache *c, const struct filter_kept *k)
 
 /* ---- making ---- */
 
-static bool reserve(struct filter_cache *c, uint64_t n)
+static bool reserve(struct answer_cache *c, uint64_t n)
 {
     struct answer *gone = NULL;
 
@@ -267,7 +283,7 @@ static struct answer *answer_new(struct slice key, const struct field *fields, s
 }
 
 /* Room for a body of n bytes; what is there stays. */
-static bool body_room(struct filter_cache *c, struct answer *a, size_t n)
+static bool body_room(struct answer_cache *c, struct answer *a, size_t n)
 {
     size_t cap = a->body_cap ? a->body_cap : BODY_FIRST;
 
@@ -294,7 +310,7 @@ static bool body_room(struct filter_cache *c, struct answer *a, size_t n)
 }
 
 /* A body of known length gets just its room. */
-static bool body_exact(struct filter_cache *c, struct answer *a, size_t n)
+static bool body_exact(struct answer_cache *c, struct answer *a, size_t n)
 {
     if (n > c->entry || !reserve(c, n))
         return false;
@@ -303,10 +319,10 @@ static bool body_exact(struct filter_cache *c, struct answer *a, size_t n)
     return a->body != NULL;
 }
 
-struct filter_kept *filter_cache_make(struct filter_cache *c, struct slice key,
-                                      const struct filter_file *file,
-                                      const struct field *fields, size_t n_fields,
-                                      int64_t n_body, uint64_t now_ms, uint64_t for_ms)
+struct kept_answer *answer_cache_make(struct answer_cache *c, struct slice key,
+                                      const struct file_state *file, const struct field *fields,
+                                      size_t n_fields, int64_t n_body, uint64_t now_ms,
+                                      uint64_t for_ms)
 {
     struct answer *a = answer_new(key, fields, n_fields);
 
@@ -317,22 +333,22 @@ struct filter_kept *filter_cache_make(struct filter_cache *c, struct slice key,
         return NULL;
     }
     a->hash = hash_of(c, a->key);
-    a->file = *file;
+    a->file = file ? *file : no_file;
     a->kept.made_ms = now_ms;
     a->until_ms = for_ms ? now_ms + for_ms : 0;
     if (n_body >= 0 && !body_exact(c, a, (size_t)n_body)) {
-        filter_cache_drop(c, &a->kept);
+        answer_cache_drop(c, &a->kept);
         return NULL;
     }
     return &a->kept;
 }
 
-bool filter_cache_add(struct filter_cache *c, struct filter_kept *k, const void *p, size_t n)
+bool answer_cache_add(struct answer_cache *c, struct kept_answer *k, const void *p, size_t n)
 {
     struct answer *a = (struct answer *)k;
 
     if (n > SIZE_MAX - k->n_body || !body_room(c, a, k->n_body + n)) {
-        filter_cache_drop(c, k);
+        answer_cache_drop(c, k);
         return false;
     }
     if (n)
@@ -342,7 +358,7 @@ bool filter_cache_add(struct filter_cache *c, struct filter_kept *k, const void 
 }
 
 /* What doubling left over is given back. */
-static void body_trim(struct filter_cache *c, struct answer *a)
+static void body_trim(struct answer_cache *c, struct answer *a)
 {
     size_t n = a->kept.n_body, over = a->body_cap - n;
 
@@ -358,7 +374,7 @@ static void body_trim(struct filter_cache *c, struct answer *a)
     lock_drop(&c->mu);
 }
 
-void filter_cache_put(struct filter_cache *c, struct filter_kept *k)
+void answer_cache_put(struct answer_cache *c, struct kept_answer *k)
 {
     struct answer *a = (struct answer *)k, *gone = NULL;
 

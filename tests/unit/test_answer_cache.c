@@ -1,4 +1,4 @@
-/* gateway/filter_cache.h: one answer a key and state of the file, and never more than size. */
+/* gateway/answer_cache.h: one answer a key and state of the file, and never more than size. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -8,12 +8,12 @@
 
 #include <cmocka.h>
 
-#include "../../gateway/filter_cache.h"
+#include "../../gateway/answer_cache.h"
 
 enum { SIZE = 64 * 1024, ENTRY = 16 * 1024 };
 
-static struct filter_cache *c;
-static const struct filter_file file = {1, 2, 3, {4, 5}, {6, 7}};
+static struct answer_cache *c;
+static const struct file_state file = {1, 2, 3, {4, 5}, {6, 7}};
 static const struct field fields[] = {{{"A", 1}, {"1", 1}}, {{"B", 1}, {"", 0}}};
 static char bytes[2 * ENTRY];
 
@@ -21,47 +21,47 @@ static int setup(void **state)
 {
     (void)state;
     memset(bytes, 'x', sizeof(bytes));
-    c = filter_cache_new(SIZE, ENTRY);
+    c = answer_cache_new(SIZE, ENTRY);
     return c ? 0 : -1;
 }
 
 static int teardown(void **state)
 {
     (void)state;
-    filter_cache_free(c);
+    answer_cache_free(c);
     return 0;
 }
 
-static struct filter_kept *make(const char *key, int64_t n_body, uint64_t for_ms)
+static struct kept_answer *make(const char *key, int64_t n_body, uint64_t for_ms)
 {
-    return filter_cache_make(c, slice_str(key), &file, fields, 2, n_body, 1000, for_ms);
+    return answer_cache_make(c, slice_str(key), &file, fields, 2, n_body, 1000, for_ms);
 }
 
 /* n bytes in pieces of step, all of them the key's first byte. */
 static bool keep(const char *key, size_t n, size_t step, int64_t n_body)
 {
-    struct filter_kept *k = make(key, n_body, 0);
+    struct kept_answer *k = make(key, n_body, 0);
 
     memset(bytes, key[0], sizeof(bytes));
     for (size_t done = 0; k && done < n; done += step) {
-        if (!filter_cache_add(c, k, bytes, n - done < step ? n - done : step))
+        if (!answer_cache_add(c, k, bytes, n - done < step ? n - done : step))
             return false;
     }
     if (k)
-        filter_cache_put(c, k);
+        answer_cache_put(c, k);
     return k != NULL;
 }
 
-static const struct filter_kept *get(const char *key)
+static const struct kept_answer *get(const char *key)
 {
-    return filter_cache_get(c, slice_str(key), &file, 2000);
+    return answer_cache_get(c, slice_str(key), &file, 2000);
 }
 
 static bool has(const char *key)
 {
-    const struct filter_kept *k = get(key);
+    const struct kept_answer *k = get(key);
 
-    filter_cache_drop(c, k);
+    answer_cache_drop(c, k);
     return k != NULL;
 }
 
@@ -71,7 +71,7 @@ static void test_kept(void **state)
     assert_null(get("a"));
     for (int i = 0; i < 3; i++) { /* with and without a length; again: in place of the first */
         assert_true(keep("a", 5000, 700, i == 1 ? 5000 : -1));
-        const struct filter_kept *k = get("a");
+        const struct kept_answer *k = get("a");
         assert_non_null(k);
         assert_int_equal(k->n_body, 5000);
         for (size_t at = 0; at < k->n_body; at++)
@@ -80,22 +80,22 @@ static void test_kept(void **state)
         assert_true(slice_eq(k->fields[0].name, SLICE("A")));
         assert_true(slice_eq(k->fields[1].value, SLICE("")));
         assert_int_equal(k->made_ms, 1000);
-        filter_cache_drop(c, k);
-        assert_true(filter_cache_used(c) < 6000);
+        answer_cache_drop(c, k);
+        assert_true(answer_cache_used(c) < 6000);
     }
     assert_false(has("b"));
     assert_true(keep("empty", 0, 1, 0));
     assert_true(has("empty"));
     assert_true(keep("none", 0, 1, -1));
     assert_int_equal(get("none")->n_body, 0);
-    filter_cache_drop(c, get("none"));
-    filter_cache_drop(c, get("none"));
-    filter_cache_drop(c, NULL);
+    answer_cache_drop(c, get("none"));
+    answer_cache_drop(c, get("none"));
+    answer_cache_drop(c, NULL);
 }
 
 static void test_another_file(void **state)
 {
-    struct filter_file others[7];
+    struct file_state others[7];
 
     (void)state;
     for (size_t i = 0; i < 7; i++)
@@ -109,19 +109,43 @@ static void test_another_file(void **state)
     others[6].changed.tv_nsec++;
     for (size_t i = 0; i < 7; i++) {
         assert_true(keep("a", 10, 10, -1));
-        assert_null(filter_cache_get(c, SLICE("a"), &others[i], 2000));
+        assert_null(answer_cache_get(c, SLICE("a"), &others[i], 2000));
         assert_false(has("a")); /* what was is gone */
-        assert_int_equal(filter_cache_used(c), 0);
+        assert_int_equal(answer_cache_used(c), 0);
     }
+}
+
+static void test_forgotten(void **state)
+{
+    (void)state;
+    assert_true(keep("a", 10, 10, -1));
+    const struct kept_answer *k = get("a");
+    answer_cache_forget(c, SLICE("b"));
+    answer_cache_forget(c, SLICE("a"));
+    assert_false(has("a"));
+    assert_int_equal(k->body[9], 'a'); /* who has it keeps it */
+    answer_cache_drop(c, k);
+    assert_int_equal(answer_cache_used(c), 0);
+}
+
+/* Of no file: only the key counts. */
+static void test_no_file(void **state)
+{
+    (void)state;
+    answer_cache_put(c, answer_cache_make(c, SLICE("a"), NULL, fields, 2, 0, 1000, 0));
+    const struct kept_answer *k = answer_cache_get(c, SLICE("a"), NULL, 2000);
+    assert_non_null(k);
+    answer_cache_drop(c, k);
+    assert_null(get("a"));
 }
 
 static void test_time(void **state)
 {
     (void)state;
-    filter_cache_put(c, make("a", 0, 500));
-    filter_cache_drop(c, filter_cache_get(c, SLICE("a"), &file, 1499));
-    assert_null(filter_cache_get(c, SLICE("a"), &file, 1500));
-    assert_int_equal(filter_cache_used(c), 0);
+    answer_cache_put(c, make("a", 0, 500));
+    answer_cache_drop(c, answer_cache_get(c, SLICE("a"), &file, 1499));
+    assert_null(answer_cache_get(c, SLICE("a"), &file, 1500));
+    assert_int_equal(answer_cache_used(c), 0);
 }
 
 static void test_limits(void **state)
@@ -135,7 +159,7 @@ static void test_limits(void **state)
     for (; key[0] < 'k'; key[0]++) {
         assert_true(keep(key, ENTRY / 2, 1000, -1));
         assert_true(has("a")); /* so that it is never the oldest */
-        assert_true(filter_cache_used(c) <= SIZE);
+        assert_true(answer_cache_used(c) <= SIZE);
     }
     assert_true(has("a") && has("j") && !has("b") && !has("z"));
 }
@@ -143,7 +167,7 @@ static void test_limits(void **state)
 /* What is being sent stays, and counts, until it is given back; what is being made too. */
 static void test_held(void **state)
 {
-    const struct filter_kept *held[3];
+    const struct kept_answer *held[3];
     static const char *const keys[] = {"a", "b", "c"};
 
     (void)state;
@@ -151,24 +175,24 @@ static void test_held(void **state)
         assert_true(keep(keys[i], ENTRY, ENTRY, ENTRY));
         held[i] = get(keys[i]);
     }
-    struct filter_kept *d = make("d", ENTRY / 2, 0);
+    struct kept_answer *d = make("d", ENTRY / 2, 0);
     assert_non_null(d);
     assert_null(make("e", ENTRY, 0));
     assert_false(has("a") || has("b") || has("c")); /* the attempt cost them their place */
     for (size_t i = 0; i < 3; i++) {
         assert_int_equal(held[i]->body[ENTRY - 1], keys[i][0]);
-        filter_cache_drop(c, held[i]);
+        answer_cache_drop(c, held[i]);
     }
-    filter_cache_drop(c, d);
-    assert_int_equal(filter_cache_used(c), 0);
+    answer_cache_drop(c, d);
+    assert_int_equal(answer_cache_used(c), 0);
     assert_true(keep("e", ENTRY, ENTRY, ENTRY));
 }
 
 static void test_nothing_is_kept(void **state)
 {
     (void)state;
-    filter_cache_free(c);
-    c = filter_cache_new(0, ENTRY);
+    answer_cache_free(c);
+    c = answer_cache_new(0, ENTRY);
     assert_null(make("a", 0, 0));
     assert_null(get("a"));
 }
@@ -180,17 +204,17 @@ static void *many(void *arg)
     for (int i = 0; i < 3000; i++) {
         char key[2] = {(char)('a' + rand_r(&seed) % 12), '\0'};
         size_t n = 1 + (size_t)rand_r(&seed) % ENTRY;
-        const struct filter_kept *k = filter_cache_get(c, slice_str(key), &file, 2000);
+        const struct kept_answer *k = answer_cache_get(c, slice_str(key), &file, 2000);
         if (k && (k->body[0] != key[0] || k->body[k->n_body - 1] != key[0]))
             return NULL;
-        filter_cache_drop(c, k);
+        answer_cache_drop(c, k);
         if (k)
             continue;
-        struct filter_kept *mine = make(key, i % 2 ? (int64_t)n : -1, 0);
+        struct kept_answer *mine = make(key, i % 2 ? (int64_t)n : -1, 0);
         char body[ENTRY];
         memset(body, key[0], n);
-        if (mine && filter_cache_add(c, mine, body, n))
-            filter_cache_put(c, mine);
+        if (mine && answer_cache_add(c, mine, body, n))
+            answer_cache_put(c, mine);
     }
     return arg;
 }
@@ -207,15 +231,16 @@ static void test_threads(void **state)
         pthread_join(threads[i], &ret);
         assert_non_null(ret);
     }
-    assert_true(filter_cache_used(c) <= SIZE);
+    assert_true(answer_cache_used(c) <= SIZE);
 }
 
 int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
     const struct CMUnitTest tests[] = {
-        T(test_kept), T(test_another_file),    T(test_time),    T(test_limits),
-        T(test_held), T(test_nothing_is_kept), T(test_threads),
+        T(test_kept),   T(test_another_file),    T(test_time),
+        T(test_limits), T(test_forgotten),       T(test_no_file),
+        T(test_held),   T(test_nothing_is_kept), T(test_threads),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
