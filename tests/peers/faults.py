@@ -147,7 +147,8 @@ SEND = {"send_timeout": "300ms", "abort_timeout": "200ms"}
 READ = {"read_timeout": "300ms", "abort_timeout": "200ms"}
 OVERALL = {"timeout": "400ms", "abort_timeout": "200ms"}
 LOG = {**OVERALL, "stderr_limit": "16K"}
-ONCE = {"retries": 0, "keepalive": 0}  # or what a kept connection met would be told
+ONCE = {"retries": 0}
+KEPT = {"keepalive": 1}
 END_STATUS_3 = struct.pack(">IB3x", 3, 0)
 
 FAULTS = [
@@ -191,10 +192,10 @@ FAULTS = [
     # ---- ends ----
     Fault("end_without_head", raw(end_request), 502, NO_HEAD),
     Fault("end_twice", raw(lambda n: answer(n, OK_HEAD + BODY) + end_request(n)), 200),
-    Fault("end_again_later", later(end_request), 200),
+    Fault("end_again_later", later(end_request), 200, keys=KEPT),
     Fault("stdout_after_end", raw(lambda n: answer(n, OK_HEAD + BODY)
                                   + answer(n, OK_HEAD + b"more\n")), 200),
-    Fault("stdout_later", later(lambda n: answer(n, OK_HEAD + b"more\n")), 200),
+    Fault("stdout_later", later(lambda n: answer(n, OK_HEAD + b"more\n")), 200, keys=KEPT),
     Fault("overloaded", raw(lambda n: end_request(n, 0, OVERLOADED)), 503,
           "backend answered FCGI_OVERLOADED"),
     Fault("unknown_role", raw(lambda n: end_request(n, 0, UNKNOWN_ROLE)), 502,

@@ -118,8 +118,9 @@ def other(module_place):
 
 
 def pool_ini(name, server, keys):
-    """One place, so that a request that leaves it taken is found out by the next."""
-    keys = {"max_requests": 1, **keys}
+    """One place, so that a request that leaves it taken is found out by the next; and no kept
+    connections, which these applications close when they like."""
+    keys = {"max_requests": 1, "keepalive": 0, **keys}
     return (f"[route main /{name}/]\npool = {name}\n[pool {name}]\n{server}\n" +
             "".join(f"{key} = {value}\n" for key, value in keys.items()))
 
