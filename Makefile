@@ -52,7 +52,10 @@ UNIT := $(patsubst tests/unit/%.c,$(B)/tests/%,$(UNIT_SRC))
 FUZZ := $(patsubst tests/fuzz/%.c,$(B)/fuzz/%,$(FUZZ_SRC))
 REPLAY := $(patsubst tests/fuzz/%.c,$(B)/replay/%,$(FUZZ_SRC))
 BENCH := $(patsubst tests/bench/%.c,$(B)/bench/%,$(wildcard tests/bench/*.c))
-PEERS := $(patsubst tests/peers/%.c,$(B)/peers/%,$(wildcard tests/peers/*.c))
+PEERS := $(patsubst tests/peers/%.c,$(B)/peers/%,$(wildcard tests/peers/*.c)) \
+	$(patsubst tests/peers/%.go,$(B)/peers/%,$(wildcard tests/peers/*.go))
+# Without modules: the standard library alone, and nothing is fetched.
+GO = GO111MODULE=off GOPATH=$(CURDIR)/build/go GOCACHE=$(CURDIR)/build/go/cache go
 
 .PHONY: all apps tests unit-objects bench run check test lint tidy format format-check fuzz \
 	fuzz-targets install clean
@@ -105,6 +108,10 @@ $(B)/bench/%: $(B)/obj/tests/bench/%.o
 $(B)/peers/%: $(B)/obj/tests/peers/%.o
 	@mkdir -p $(@D)
 	$(call say,LD)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIBS)
+
+$(B)/peers/%: tests/peers/%.go
+	@mkdir -p $(@D)
+	$(call say,GO)$(GO) build -o $@ $<
 
 $(B)/obj/%.o: %.c $(B)/flags
 	@mkdir -p $(@D)

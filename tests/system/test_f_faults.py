@@ -262,7 +262,7 @@ def test_a_stopped_process_is_out_of_rotation(place, start):
         gateway.get("/app/x")
         return re.search("pool=app server=.* back", gateway.log())
     proc.wait_until(back, 20, "the process in rotation")
-    assert gateway.get("/app/x").body == BODY
+    proc.wait_until(lambda: gateway.get("/app/x").body == BODY, 20, "answers")
     os.kill(pid, signal.SIGSTOP)  # and such a one is ended all the same
 
 
