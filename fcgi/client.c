@@ -223,7 +223,7 @@ static void request_granted(struct fcgi_request *r)
         return;
     }
     r->granted_ms = loop_now_ms(r->loop);
-    if (r->waited && fcgi_request_waited_ms(r) > (uint64_t)r->pool->conf->queue_timeout_ms) {
+    if (r->waited && fcgi_request_waited_ms(r) > r->patience_ms) {
         pool_count_late(r->pool);
         fcgi_request_fail(r, GW_EPOOL_TIME, FCGI_RETRY_NO);
         return;
@@ -290,16 +290,18 @@ struct fcgi_request *fcgi_request_new(struct pool *pool, struct loop *loop, unsi
     if (!r)
         return NULL;
     r->asker = asker;
+    r->patience_ms = (uint64_t)pool->conf->queue_timeout_ms;
     if (asker) {
         r->tenant = asker->tenant;
         r->client = asker->client;
         r->balance_key = asker->balance_key;
         r->alone = asker->alone;
+        r->patience_ms -= asker->waited_ms < r->patience_ms ? asker->waited_ms : r->patience_ms;
     }
     if (pool_ask(pool, r) != 0)
         loop_defer(loop, &r->task);
     else
-        timer_set(loop, &r->timer, (uint64_t)pool->conf->queue_timeout_ms);
+        timer_set(loop, &r->timer, r->patience_ms);
     return r;
 }
 

@@ -39,7 +39,8 @@ struct fcgi_asker {
     uint64_t balance_key;           /* balance = hash: equal keys go to the same server */
     uint32_t tried[FCGI_TRIES_MAX]; /* servers it was sent to: others are taken first */
     unsigned n_tried;
-    bool alone; /* the request shares no connection: it may be paused at any time */
+    uint64_t waited_ms; /* in tries before this one: queue_timeout is for all together */
+    bool alone;         /* the request shares no connection: it may be paused at any time */
 };
 
 struct fcgi_request_ops {

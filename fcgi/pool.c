@@ -344,7 +344,7 @@ void pool_serve_waiters(struct pool *p)
 
     do {
         lock_take(&p->mu);
-        next = serve_next_locked(p, 0);
+        next = serve_next_locked(p, p->n_workers); /* nobody's: strictly in turn */
         if (!next && p->n_waiting && pool_outlook_locked(p) == OUTLOOK_NONE)
             queue_refuse_all_locked(p);
         lock_drop(&p->mu);

@@ -38,7 +38,7 @@
  *          gives way to one who would have fewer even with one more: the newest request of that
  *          tenant's client who has most is refused, or, within the newcomer's tenant, that of the
  *          client who has most; else the newcomer.  No request is begun that waited for longer
- *          than queue_timeout
+ *          than queue_timeout, all its tries together
  * Threads  any worker; everything is under pool->mu, a leaf but for loop_post
  * Source   THREADS.md, rules 6 and 7
  */

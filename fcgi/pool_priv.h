@@ -172,6 +172,7 @@ struct fcgi_request {
     enum request_phase phase;             /* o */
     struct turn turn;                     /* m  while WAITING */
     bool waited;                          /* m, then o  it was in the queue */
+    uint64_t patience_ms;                 /* I  it may wait so long */
     struct fcgi_request *next, *prev;     /* m  conn->granted */
     uint64_t asked_ms, granted_ms;        /* o */
     int refused;                          /* m, then o  gw_err to report instead of a grant */

@@ -24,8 +24,11 @@ static void forward_ask(struct forward *f);
 /* It waits for a slot no longer. */
 static void wait_over(struct forward *f)
 {
-    if (f->asked_ms)
-        f->s->pool_wait_ms += loop_now_ms(f->s->loop) - f->asked_ms;
+    if (!f->asked_ms)
+        return;
+    uint64_t ms = loop_now_ms(f->s->loop) - f->asked_ms;
+    f->s->pool_wait_ms += ms;
+    f->asker.waited_ms += ms;
     f->asked_ms = 0;
 }
 

@@ -7,8 +7,24 @@
 #include <cmocka.h>
 
 #include <poll.h>
+#include <time.h>
 
+/* A clock that may jump ahead: then times are over that no test would wait for. */
+static int64_t ahead_ms;
+
+static int jumping_clock(clockid_t id, struct timespec *ts)
+{
+    int rc = clock_gettime(id, ts);
+    int64_t ns = ts->tv_nsec + ahead_ms % 1000 * 1000000;
+
+    ts->tv_sec += ahead_ms / 1000 + ns / 1000000000;
+    ts->tv_nsec = ns % 1000000000;
+    return rc;
+}
+
+#define clock_gettime jumping_clock
 #include "fcgi_world.h"
+#undef clock_gettime
 
 static int setup(void **state)
 {
@@ -40,15 +56,16 @@ static uint16_t last_id(const uint8_t *in, ssize_t n)
 
 /* ---- everything at once ---- */
 
-/* Callers of both workers come, go and are answered in any order; at the end nothing is missing. */
-static void test_random(void **state)
+/* Callers of both workers come, go and are answered in any order; at the end nothing is missing.
+ * jump_ms: the clock jumps so far at a time. */
+static void everything_at_once(unsigned seed, unsigned jump_ms)
 {
     enum { N = 10 };
     struct caller c[N];
+    struct fcgi_asker who[N];
     bool live[N] = {false};
-    unsigned seed = 3, n_ended = 0, n_aborted = 0;
+    unsigned n_ended = 0, n_aborted = 0;
 
-    (void)state;
     world.pool_conf.max_requests = 3;
     world.pool_conf.keepalive = 2;
     world.pool_conf.queue = 5;
@@ -59,7 +76,10 @@ static void test_random(void **state)
         case 0:
             if (live[i])
                 break;
-            c[i] = (struct caller){.worker = (unsigned)rand_r(&seed) % 2,
+            who[i] = (struct fcgi_asker){.tenant = (unsigned)rand_r(&seed) % 2,
+                                         .client = (unsigned)rand_r(&seed) % 3};
+            c[i] = (struct caller){.asker = &who[i],
+                                   .worker = (unsigned)rand_r(&seed) % 2,
                                    .unsafe = rand_r(&seed) % 2};
             live[i] = true;
             ask(&c[i]);
@@ -96,6 +116,7 @@ static void test_random(void **state)
             break;
         }
         default:
+            ahead_ms += jump_ms ? (unsigned)rand_r(&seed) % jump_ms : 0;
             world_poll(world.loops[rand_r(&seed) % 2]);
         }
         for (i = 0; i < N; i++) {
@@ -116,6 +137,29 @@ static void test_random(void **state)
             caller_fini(&c[i]);
     }
     assert_true(n_ended > 50 && n_aborted > 50);
+}
+
+static void test_random(void **state)
+{
+    (void)state;
+    everything_at_once(3, 0);
+}
+
+/* With all its times short, and over now and then. */
+static void test_random_times(void **state)
+{
+    for (unsigned seed = 1; seed <= 8; seed++) {
+        world.pool_conf.queue_timeout_ms = 150;
+        world.pool_conf.keepalive_time_ms = 100;
+        world.pool_conf.keepalive_requests = 1 + seed % 4;
+        world.pool_conf.abort_timeout_ms = 200;
+        world.pool_conf.first_byte_timeout_ms = 300;
+        world.pool_conf.read_timeout_ms = 400;
+        world.pool_conf.timeout_ms = 1000;
+        everything_at_once(seed, 50);
+        teardown(state);
+        setup(state);
+    }
 }
 
 /* ---- two workers ---- */
@@ -301,6 +345,7 @@ int main(void)
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
     const struct CMUnitTest tests[] = {
         T(test_random),
+        T(test_random_times),
         T(test_two_workers),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -231,6 +231,23 @@ static void test_late_grant(void **state)
     answer(fd, &next);
 }
 
+/* What a request waited in earlier tries counts. */
+static void test_patience_over_all_tries(void **state)
+{
+    struct caller busy = {0}, again = {0}, lost = {0};
+    struct fcgi_asker a = {.waited_ms = 4990}, b = {.waited_ms = 7000};
+
+    (void)state;
+    world.pool_conf.queue_timeout_ms = 5000;
+    int fd = open_busy(&busy);
+    ask_as(&again, &a, 0);
+    ask_as(&lost, &b, 0);
+    assert_true(comes(&again.failed) && comes(&lost.failed));
+    assert_int_equal(again.err, GW_EPOOL_TIME);
+    assert_int_equal(lost.err, GW_EPOOL_TIME);
+    answer(fd, &busy);
+}
+
 /* A worker that turned late is no reason to refuse who did not wait. */
 static void test_granted_at_once_is_never_late(void **state)
 {
@@ -338,6 +355,7 @@ int main(void)
         T(test_who_gives_way),
         T(test_victim_leaves),
         T(test_late_grant),
+        T(test_patience_over_all_tries),
         T(test_granted_at_once_is_never_late),
         T(test_down_with_waiters),
         T(test_retry_after),
