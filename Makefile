@@ -57,7 +57,7 @@ PEERS := $(patsubst tests/peers/%.c,$(B)/peers/%,$(wildcard tests/peers/*.c)) \
 # Without modules: the standard library alone, and nothing is fetched.
 GO = GO111MODULE=off GOPATH=$(CURDIR)/build/go GOCACHE=$(CURDIR)/build/go/cache go
 
-.PHONY: all apps tests unit-objects bench run check test lint tidy format format-check fuzz \
+.PHONY: all apps tests unit-objects bench bench-apps run check test lint tidy format format-check fuzz \
 	fuzz-targets install clean
 .DELETE_ON_ERROR:
 .SECONDARY:
@@ -70,6 +70,9 @@ apps: $(APPS)
 tests: all $(UNIT) $(REPLAY) $(PEERS)
 
 bench: all $(BENCH)
+
+# What runs behind the servers that scripts/bench measures.
+bench-apps: apps $(B)/peers/mpx
 
 $(B)/h2cgi: $(B)/obj/gateway/main.o $(B)/libh2cgi.a
 	$(call say,LD)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIBS)

@@ -65,8 +65,8 @@ class Server:
     def __enter__(self):
         try:
             self.prepare()
-            for name, program, threads in APPLICATIONS:
-                self.start_application(name, program, threads)
+            for name, program, args in APPLICATIONS:
+                self.start_application(name, program, args)
             for helper in self.peer.helpers:
                 self.start(self.group, as_user(helper))
             main = self.start(self.group, self.peer.command)
@@ -87,8 +87,8 @@ class Server:
         os.chmod(self.place, 0o755)
         for name in ("run", "spool", "empty", "helpers"):
             os.mkdir(f"{self.place}/{name}")
-        for name in ("hello", "download", "slow", "cgi_hello"):
-            shutil.copy(f"{ROOT}/build/apps/{name}", self.place)
+        for program in ("apps/cgi_hello", *(program for _, program, _ in APPLICATIONS)):
+            shutil.copy(f"{ROOT}/build/{program}", self.place)
         subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt",
                         "ec_paramgen_curve:P-256", "-nodes", "-days", "2", "-subj",
                         "/CN=localhost", "-keyout", f"{self.place}/key.pem",
@@ -109,12 +109,12 @@ class Server:
         group.add(child.pid)
         return child
 
-    def start_application(self, name, program, threads):
+    def start_application(self, name, program, args):
         with socket.socket(socket.AF_UNIX) as s:
             s.bind(f"{self.place}/{name}")
             os.chmod(f"{self.place}/{name}", 0o666)
             s.listen(4096)
-            self.start(self.apps, as_user([f"{self.place}/{program}", "--threads", str(threads)]),
+            self.start(self.apps, as_user([f"{self.place}/{os.path.basename(program)}", *args]),
                        stdin=s.fileno())
 
     def wait_ready(self, main):

@@ -31,6 +31,7 @@ class Workload(NamedTuple):
     rate: int = 0               # overload: requests a second
     can: int = 0                # and what the application can do
     longest_s: float = 0        # no request that is served waits longer; 0: no such promise
+    peers: tuple = ()           # instead of the default ones
 
 
 REFERENCE = "nginx"
@@ -39,11 +40,15 @@ PEERS = {
     "h2cgi": Peer(
         title="h2cgi", config="h2cgi.ini",
         command=("@H2CGI@", "run", "-c", "@CONFIG@"), version=("@H2CGI@", "--version"),
-        settings=(("WRITER", "auto"),)),
+        settings=(("WRITER", "auto"), ("MULTIPLEX", "off"))),
+    "h2cgi-mpx": Peer(
+        title="h2cgi, multiplex = auto", config="h2cgi.ini",
+        command=("@H2CGI@", "run", "-c", "@CONFIG@"), version=("@H2CGI@", "--version"),
+        settings=(("WRITER", "auto"), ("MULTIPLEX", "auto"))),
     "h2cgi-always": Peer(
         title="h2cgi, writer = always", config="h2cgi.ini",
         command=("@H2CGI@", "run", "-c", "@CONFIG@"), version=("@H2CGI@", "--version"),
-        settings=(("WRITER", "always"),)),
+        settings=(("WRITER", "always"), ("MULTIPLEX", "off"))),
     "nginx": Peer(
         title="nginx", config="nginx.conf",
         command=("nginx", "-p", "@PLACE@", "-e", "@PLACE@/nginx-error.log", "-c", "@CONFIG@"),
@@ -66,6 +71,8 @@ WORKLOADS = {
                          "/download/file?bytes=67108864", True, 4, 1, 16, "download"),
     "cgi": Workload("CGI program in C, h2+TLS, 8 x 1", 0.85, "load",
                     "/cgi/World", True, 8, 1, 3000),
+    "mpx": Workload("Go's net/http/fcgi, h2+TLS, 32 connections x 32 streams", 1.0, "load",
+                    "/go/hello", True, 32, 32, 60000, peers=("h2cgi", "h2cgi-mpx")),
     "idle": Workload("5,000 idle h2+TLS connections", 1.0, "idle",
                      "", True, 5000, 0, 0, "connection"),
     # 20 s each
@@ -76,9 +83,10 @@ WORKLOADS = {
                               longest_s=1),
 }
 
-# The applications behind every peer, the same processes for each: (socket, program, threads).
+# The applications behind every peer, the same processes for each: (socket, program, arguments).
 # nginx opens a connection for every request under way and keeps 512 in each worker, and each
 # holds a thread, so there are more threads than any workload can hold; but slow has as many as
 # the overload is about.
-APPLICATIONS = (("hello.sock", "hello", 2048), ("download.sock", "download", 32),
-                ("slow.sock", "slow", 8))
+APPLICATIONS = (("hello.sock", "apps/hello", ("--threads", "2048")),
+                ("download.sock", "apps/download", ("--threads", "32")),
+                ("slow.sock", "apps/slow", ("--threads", "8")), ("go.sock", "peers/mpx", ()))
