@@ -167,6 +167,9 @@ void pool_request_failed(struct pool *p, struct fcgi_request *r, int err)
     if (verdict == REFUSES)
         p->stats.n_failed++;
     sv->n_bad++;
+    /* A request that kills its process is no reason to think that others would not come up. */
+    if (err == GW_EBACKEND_CLOSED && sv->state == SERVER_STARTING)
+        sv->took = true;
     /* Of several that were under way when it went out, one counts. */
     if (r->probe || (!sv->out && (verdict == REFUSES ||
                                   (sv->n_bad >= BAD_MAX && another_usable_locked(p, sv)))))
@@ -203,8 +206,10 @@ static enum pool_outlook server_outlook_locked(const struct fcgi_server *sv, uin
 {
     switch (sv->state) {
     case SERVER_OFF:
-    case SERVER_STARTING:
         return OUTLOOK_SOON;
+    case SERVER_STARTING:
+        /* It is tried on whether requests wait or not. */
+        return sv->doubtful ? OUTLOOK_NONE : OUTLOOK_SOON;
     case SERVER_UP:
         if (!sv->out)
             return OUTLOOK_NOW;

@@ -134,6 +134,8 @@ struct fcgi_server {
     uint64_t n_requests;   /* m  granted so far */
     uint64_t due_at;       /* m  poke when n_requests is that */
     bool answers;          /* m  a byte came while it was STARTING */
+    bool took;             /* m  one of its connections ended while it was STARTING */
+    bool doubtful;         /* m  STARTING, as others before it that did not come up */
     const struct script_usage *usage; /* I  cgi */
     atomic_uint n_asked;              /* a  GET_VALUES without an answer; relaxed: a hint */
     atomic_bool has_answered;         /* a  relaxed */

@@ -117,9 +117,12 @@ static bool apply_locked(struct pool *p) REQUIRES(p->mu)
         struct fcgi_server *sv = p->servers[i];
         enum server_state before = sv->state;
 
+        bool doubtful = procs_doubtful(&p->procs->slots[i]);
+
         sv->state = server_state_of(p->procs, &p->procs->slots[i]);
         p->n_up += sv->state == SERVER_UP;
-        changed |= sv->state != before;
+        changed |= sv->state != before || sv->doubtful != doubtful;
+        sv->doubtful = doubtful;
         if (takes_requests(before) && !takes_requests(sv->state))
             server_shut_idle_locked(p, sv);
         if (sv->state != SERVER_STARTING)
@@ -134,8 +137,12 @@ void pool_process(struct pool *p, const struct spawner_msg *m)
 {
     if (!p->procs)
         return;
-    procs_news(p->procs, m, clock_now_ms());
     lock_take(&p->mu);
+    if (m->slot < p->procs->n && m->slot < p->n_servers) {
+        p->procs->slots[m->slot].took = p->servers[m->slot]->took;
+        p->servers[m->slot]->took = false;
+    }
+    procs_news(p->procs, m, clock_now_ms());
     bool changed = apply_locked(p);
     lock_drop(&p->mu);
     if (changed)

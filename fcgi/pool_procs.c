@@ -72,7 +72,7 @@ void procs_free(struct procs *ps)
 static void became_up(struct procs_slot *s, uint64_t now_ms)
 {
     set_state(s, PROCS_UP);
-    s->failing = false;
+    s->n_failed = 0;
     s->idle_ms = now_ms;
 }
 
@@ -91,7 +91,7 @@ static void news_running(struct procs_slot *s, const struct spawner_msg *m, uint
 
 static void news_ended(struct procs_slot *s, const struct spawner_msg *m, uint64_t now_ms)
 {
-    bool never_up = s->state == PROCS_STARTING || s->state == PROCS_DOWN;
+    bool never_up = (s->state == PROCS_STARTING || s->state == PROCS_DOWN) && !s->took;
 
     s->pid = 0;
     switch (s->state) {
@@ -107,9 +107,9 @@ static void news_ended(struct procs_slot *s, const struct spawner_msg *m, uint64
     case PROCS_STARTING:
     case PROCS_UP:
     case PROCS_DOWN:
-        s->failing |= never_up && (m->verb == SPAWNER_FAILED || m->status != 0);
+        s->n_failed += never_up && (m->verb == SPAWNER_FAILED || m->status != 0);
         begin(s, now_ms);
-        if (m->verb == SPAWNER_FAILED || m->delay_ms >= DOWN_DELAY_MS)
+        if (m->delay_ms >= DOWN_DELAY_MS)
             set_state(s, PROCS_DOWN);
         break;
     }
@@ -177,7 +177,7 @@ static unsigned count(const struct procs *ps)
 static bool any_failing(const struct procs *ps)
 {
     for (unsigned i = 0; i < ps->n; i++) {
-        if (ps->slots[i].failing && is_live(&ps->slots[i]))
+        if (ps->slots[i].n_failed && is_live(&ps->slots[i]))
             return true;
     }
     return false;
@@ -191,6 +191,7 @@ static int start(struct procs *ps, const char *why, uint64_t now_ms)
         if (s->state != PROCS_OFF || s->order)
             continue;
         begin(s, now_ms);
+        s->n_failed = 0;
         order(s, SPAWNER_START, why);
         return (int)i;
     }
@@ -261,7 +262,7 @@ static void stop_failing(struct procs *ps)
 
     for (unsigned i = 0; i < ps->n; i++) {
         struct procs_slot *s = &ps->slots[i];
-        if (!s->failing || s->state == PROCS_UP || !counts(s))
+        if (!s->n_failed || s->state == PROCS_UP || !counts(s))
             continue;
         if (one && n > ps->min) {
             order(s, SPAWNER_STOP, "another one fails to start, too");

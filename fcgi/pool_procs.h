@@ -8,7 +8,7 @@
  *              OFF -> STARTING -> UP -> DRAINING -> STOPPING -> OFF
  *                        ^  |     |     takes no     told to
  *                        |  v     |     requests     end
- *                        DOWN <---'  it ended, and is restarted by the spawner later
+ *                        DOWN <---'  it ended, and the spawner restarts it later than soon
  *
  *          Started   up to min always; one for each request that waits and that no process being
  *                    started will take, up to max.  Not while one fails to start: the others
@@ -36,6 +36,9 @@ enum procs_state {
 };
 
 struct procs_slot {
+    /* written by the caller before procs_news() */
+    bool took; /* it took a request, and ended before it said that it is up */
+
     /* written by the caller before procs_step() */
     unsigned n_in_flight;
     uint64_t n_requests; /* granted so far, ever growing */
@@ -53,7 +56,7 @@ struct procs_slot {
     int successor;        /* slot, -1: none */
     const char *due;      /* to be replaced, and why; NULL: not */
     bool large;
-    bool failing; /* its process has ended without having been up */
+    unsigned n_failed; /* in a row its processes ended badly without having been up */
 };
 
 struct procs {
@@ -78,6 +81,13 @@ void procs_free(struct procs *ps);
 
 /* What the spawner says of a slot (RUNNING, ENDED, FAILED). */
 void procs_news(struct procs *ps, const struct spawner_msg *m, uint64_t now_ms);
+
+/* Is another process in this slot hardly going to come up?  What failed once may have met
+ * something that passes, and who waits for it waits on. */
+static inline bool procs_doubtful(const struct procs_slot *s)
+{
+    return s->n_failed > 1;
+}
 
 /* A byte came from the process of a slot. */
 void procs_answers(struct procs *ps, unsigned slot, uint64_t now_ms);

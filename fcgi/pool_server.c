@@ -133,8 +133,9 @@ bool server_usable_locked(const struct fcgi_server *sv)
 {
     const struct pool *p = sv->pool;
     /* Who waits in the backlog of a process that starts waits for that one.  So only where no
-     * other is up, and where there is a backlog. */
-    bool starts = sv->state == SERVER_STARTING && p->n_up == 0 && !p->conf->listen_self;
+     * other is up, where there is a backlog, and where it may be hoped for. */
+    bool starts =
+        sv->state == SERVER_STARTING && p->n_up == 0 && !p->conf->listen_self && !sv->doubtful;
 
     if (sv->state != SERVER_UP && !starts)
         return false;

@@ -172,6 +172,9 @@ static int set_descriptors(const struct spawner_command *cmd, int listen_fd, int
 
     if (in_fd < 0 || dup2(in_fd, 0) < 0 || dup2(out_fd, 1) < 0 || dup2(out_fd, 2) < 0)
         return errno;
+    /* Programs open /dev/stderr, which asks whose the pipe is. */
+    if (geteuid() != cmd->id.uid && fchown(2, cmd->id.uid, cmd->id.gid) < 0)
+        return errno;
     /* FastCGI 2.2: the application accepts on descriptor 0; libfcgi and PHP block in it. */
     int flags = fcntl(0, F_GETFL);
     if (flags < 0 || ((flags & O_NONBLOCK) && fcntl(0, F_SETFL, flags & ~O_NONBLOCK) < 0))

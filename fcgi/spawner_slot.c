@@ -94,7 +94,8 @@ static void failed(struct slot *s, pid_t pid, const char *step, int err, uint64_
     log_line(CONF_LOG_ERROR, "pool=%s cannot start %s: %s: %s, tried again in %u ms",
              s->conf->name, program, step, strerror(err), delay);
     s->start_ms = s->wanted ? now_ms + delay : UINT64_MAX;
-    refuse_later(s, now_ms);
+    if (!s->wanted || delay >= SLOT_SOON_MS)
+        refuse_later(s, now_ms);
     tell_ended(s, news(s, SPAWNER_FAILED, pid, err, delay), NULL);
 }
 

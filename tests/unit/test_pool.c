@@ -490,6 +490,7 @@ static void test_processes(void **state)
     answer(fb, &c);
 
     news(SPAWNER_FAILED, 1, 100);
+    news(SPAWNER_FAILED, 1, 200); /* soon again, but in vain */
     hang_up(fb);
     turns(3);
     ask(&d);

@@ -104,6 +104,55 @@ static void fixed_number_just_runs(void **state)
     play_end(&p);
 }
 
+/* What failed once is hoped for, what failed again is not, until it is up. */
+static void doubt(void **state)
+{
+    struct play p = {0};
+    (void)state;
+    play_begin(&p, 1, 1, 1);
+    const struct procs_slot *s = &p.ps->slots[0];
+    assert_false(procs_doubtful(s));
+    news(&p, 0, SPAWNER_ENDED, 0, 3 << 8, 100);
+    assert_int_equal(state_of(&p, 0), PROCS_STARTING);
+    assert_false(procs_doubtful(s));
+    news(&p, 0, SPAWNER_FAILED, 0, 2, 200); /* exec's ENOENT */
+    assert_int_equal(state_of(&p, 0), PROCS_STARTING);
+    assert_true(procs_doubtful(s));
+    news(&p, 0, SPAWNER_RUNNING, 0, 0, 0);
+    assert_true(procs_doubtful(s));
+    news(&p, 0, SPAWNER_RUNNING, SPAWNER_READY, 0, 0);
+    assert_false(procs_doubtful(s));
+    news(&p, 0, SPAWNER_ENDED, 0, 11, 0); /* it was up */
+    news(&p, 0, SPAWNER_ENDED, 0, 0, 0);  /* and this is no failure */
+    for (int i = 0; i < 3; i++) {         /* requests kill it before it said that it is up */
+        p.ps->slots[0].took = true;
+        news(&p, 0, SPAWNER_ENDED, 0, 11, 100);
+    }
+    assert_false(procs_doubtful(s));
+    play_end(&p);
+}
+
+/* A slot that is started anew for requests has no past. */
+static void no_doubt_when_started_anew(void **state)
+{
+    struct play p = {0};
+    (void)state;
+    play_begin(&p, 0, 2, 2);
+    p.demand.n_waiting = 2;
+    assert_string_equal(step(&p, 0), "+0 +1 ");
+    for (int i = 0; i < 2; i++) {
+        news(&p, 0, SPAWNER_ENDED, 0, 3 << 8, 100);
+        news(&p, 1, SPAWNER_ENDED, 0, 3 << 8, 100);
+    }
+    assert_string_equal(step(&p, 0), "-1 "); /* one is tried on */
+    assert_false(p.ps->startable);
+    has_ended(&p, 1);
+    is_ready(&p, 0);
+    assert_string_equal(step(&p, 0), "+1 ");
+    assert_false(procs_doubtful(&p.ps->slots[1]));
+    play_end(&p);
+}
+
 static void crash_is_the_spawners_to_mend(void **state)
 {
     struct play p = {0};
@@ -416,6 +465,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(fixed_number_just_runs),
+        cmocka_unit_test(doubt),
+        cmocka_unit_test(no_doubt_when_started_anew),
         cmocka_unit_test(crash_is_the_spawners_to_mend),
         cmocka_unit_test(one_for_each_that_waits),
         cmocka_unit_test(requests_that_were_granted_to_a_starter_need_another),
