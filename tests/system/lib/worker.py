@@ -3,7 +3,7 @@
 The answer to any request is "PID N\\n", N being how many requests this process has had.  Of the
 query's words, joined by '&':
     wait=FILE     says so by FILE.here, then waits until FILE exists
-    grow=MIB      keeps that much more memory
+    grow=MIB      keeps that much more memory     child=MIB  has a child that does
     exit=STATUS   ends after the answer       kill=SIG  signals itself before
     daemon=FILE   leaves a daemon behind that holds its pid in FILE: double fork, setsid
     clean         ... which has no environment
@@ -36,6 +36,7 @@ TEXT = """\
         my %q = map { /^(\\w+)=?(.*)/ ? ($1 => $2) : () } split /&/, $env{QUERY_STRING} // "";
         if ($q{wait}) { put("$q{wait}.here", $$); await($q{wait}) }
         push @kept, "x" x ($q{grow} << 20) if $q{grow};
+        if ($q{child} && !fork) { my $kept = "x" x ($q{child} << 20); sleep 1000; POSIX::_exit(0) }
         if ($q{daemon}) { leave($q{daemon}, exists $q{clean}) }
         kill $q{kill}, $$ if $q{kill};
         print "Content-Type: text/plain\\r\\n\\r\\n$$ $n\\n";
