@@ -1,4 +1,5 @@
 """More requests than a pool takes: whose turn it is, who is refused, and what they are told."""
+import os
 import re
 import signal
 import threading
@@ -7,8 +8,8 @@ import pytest
 from hyperframe.frame import RstStreamFrame
 
 from bench.overload import Load
-from lib import proc
-from lib.apps import app
+from lib import proc, worker
+from lib.apps import app, write_file
 from lib.frames import CANCEL, H2
 from lib.h1 import H1
 from peers.fcgi import OK_HEAD, Backend, answer
@@ -296,6 +297,27 @@ def test_a_pool_that_is_down_refuses_who_waits(place, start, backend, clients):
     with H1(gateway.address()) as late:
         response = late.fetch("GET", "/app/x", host="main")
         assert response.status in (502, 503)
+
+
+def test_a_pool_whose_process_does_not_come_back_refuses_who_waits(place, start, clients):
+    """The same for processes of ours."""
+    gateway = start(worker.pool_ini(place, f"--fail={place}/fail", processes=1, retries=0,
+                                    queue_timeout="60s", abort_timeout="1s"))
+    first = clients(gateway, host="localhost")
+    first.ask(f"?wait={place}/go")
+    proc.wait_until((place / "go.here").exists, 10, "a request at work")
+    waiters = [clients(gateway, host="localhost") for _ in range(4)]
+    for client in waiters:
+        client.ask("?")
+    write_file(place / "fail", "")
+    for pid in gateway.pool_pids():
+        os.kill(pid, signal.SIGKILL)
+    assert first.statuses() == [502]
+    answers = [answer for client in waiters for answer in client.answers()]
+    assert {answer.status for answer in answers} <= {502, 503}
+    assert any(answer.status == 503 for answer in answers)
+    assert all(answer.get("retry-after") for answer in answers if answer.status == 503)
+    assert "pool=app" in gateway.wait_log("pool down")
 
 
 # ---- overload ----
