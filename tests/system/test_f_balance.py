@@ -8,7 +8,8 @@ import pytest
 from lib import proc
 from lib.h1 import H1
 from lib.ports import free_port
-from peers.fcgi import OK_HEAD, STDOUT, Backend, answer, hello, keeping, record
+from peers.fcgi import (OK_HEAD, OVERLOADED, STDERR, STDOUT, Backend, answer, end_request, hello,
+                        keeping, record)
 
 
 def served_by(name):
@@ -250,6 +251,43 @@ def test_not_again_what_may_have_worked(place, start, servers, proto):
     backends[0].close()
     for _ in range(3):
         assert gateway.fetch(proto, "/app/x", method="POST", body=b"once").body == b"b"
+
+
+def says(*parts):
+    """Takes the request, sends parts(id), and closes."""
+    def serve(conn):
+        number = conn.request().number
+        for part in parts:
+            conn.send(part(number))
+    return serve
+
+
+OVER = says(lambda number: end_request(number, 0, OVERLOADED))
+HALF_A_HEAD = says(lambda number: record(STDOUT, number, b"Status: 200\r\n"))
+HALF_A_RECORD = says(lambda number: record(STDOUT, number, OK_HEAD)[:7])
+LOG = says(lambda number: record(STDERR, number, b"I began, and cannot go on\n"))
+
+
+@pytest.mark.parametrize("method, body, serve, again", [
+    ("GET", None, closes, True), ("HEAD", None, closes, True), ("OPTIONS", None, closes, True),
+    ("DELETE", None, closes, True), ("PUT", b"", closes, True), ("PROPFIND", None, closes, True),
+    # not idempotent (RFC 9110 9.2.2), or its body is gone
+    ("POST", None, closes, False), ("POST", b"", closes, False), ("PATCH", b"x", closes, False),
+    ("LOCK", None, closes, False), ("PUT", b"x", closes, False), ("GET", b"x", closes, False),
+    # it was at work
+    ("GET", None, HALF_A_HEAD, False), ("GET", None, LOG, False),
+    ("GET", None, HALF_A_RECORD, True),
+    # FastCGI 5.5: it did not begin
+    ("GET", None, OVER, True), ("POST", b"x", OVER, False),
+], ids=lambda value: getattr(value, "__name__", repr(value)))
+def test_what_goes_again(place, start, servers, method, body, serve, again):
+    """Only what the server cannot have begun, or what may be done twice."""
+    backends = servers(2)
+    backends[0].serve = serve
+    gateway = start(pool_ini(place, "a b,backup"))
+    response = gateway.get("/app/x", method=method, body=body)
+    assert response.status == (200 if again else 503 if serve is OVER else 502)
+    assert [len(backend.requests) for backend in backends] == [1, again]
 
 
 def test_kept_connections_all_closed_at_once(place, start):
