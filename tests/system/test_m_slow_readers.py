@@ -18,7 +18,6 @@ from test_m_memory import MIB, Watch, digest_of
 
 SIZE = 64 * MIB
 PIECE = bytes(range(251)) * 261  # 65511 bytes
-RECORD = record(STDOUT, 1, PIECE)
 N_PIECES = SIZE // len(PIECE)
 BODY_DIGEST = digest_of([PIECE] * N_PIECES)
 
@@ -36,12 +35,13 @@ class Sender:
         while True:
             request = conn.request()
             if request.params["QUERY_STRING"] == "big":
-                conn.send(record(STDOUT, 1, OK_HEAD))
+                number, piece = request.number, record(STDOUT, request.number, PIECE)
+                conn.send(record(STDOUT, number, OK_HEAD))
                 for _ in range(N_PIECES):
-                    conn.send(RECORD)
+                    conn.send(piece)
                     with self.lock:
                         self.sent += len(PIECE)
-                conn.send(record(STDOUT, 1) + end_request(1))
+                conn.send(record(STDOUT, number) + end_request(number))
             else:
                 conn.send(answer(request.number, OK_HEAD + b"served\n"))
             if not request.keeps:
