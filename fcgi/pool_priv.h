@@ -176,7 +176,8 @@ struct fcgi_request {
     bool waited;                          /* m, then o  it was in the queue */
     uint64_t patience_ms;                 /* I  it may wait so long */
     struct fcgi_request *next, *prev;     /* m  conn->granted */
-    uint64_t asked_ms, granted_ms;        /* o */
+    uint64_t asked_ms;                    /* I */
+    uint64_t granted_ms;                  /* o */
     int refused;                          /* m, then o  gw_err to report instead of a grant */
     bool probe;                           /* m  its server is out of rotation: is it back? */
     bool answered;                        /* o  END_REQUEST came */
@@ -432,7 +433,8 @@ void pool_sweep_fn(struct loop *l, struct timer *t);
 int queue_add_locked(struct pool *p, struct fcgi_request *r) REQUIRES(p->mu);
 /* r leaves the queue without having had its turn. */
 void queue_leave_locked(struct pool *p, struct fcgi_request *r) REQUIRES(p->mu);
-/* Who is to have the slot that worker frees; still in the queue. */
+/* Who is to have the slot that worker frees; still in the queue.  Whose time is over is refused on
+ * the way. */
 struct fcgi_request *queue_next_locked(struct pool *p, unsigned worker) REQUIRES(p->mu);
 /* r, which queue_next_locked said, has it. */
 void queue_take_locked(struct pool *p, struct fcgi_request *r) REQUIRES(p->mu);

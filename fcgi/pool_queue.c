@@ -56,7 +56,15 @@ void queue_leave_locked(struct pool *p, struct fcgi_request *r)
 
 struct fcgi_request *queue_next_locked(struct pool *p, unsigned worker)
 {
-    return request_of(turns_next(&p->turns, worker));
+    uint64_t now = clock_now_ms();
+    struct fcgi_request *r;
+
+    while ((r = request_of(turns_next(&p->turns, worker))) &&
+           now > r->asked_ms + r->patience_ms) {
+        p->stats.n_timed_out++; /* its timer was not looked at yet */
+        refuse_locked(p, r, GW_EPOOL_TIME);
+    }
+    return r;
 }
 
 /* The last turn was so long ago, in us. */

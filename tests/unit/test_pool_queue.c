@@ -209,7 +209,32 @@ static void test_victim_leaves(void **state)
 
 /* ---- times ---- */
 
-/* The grant comes when the time is over, but before the timer was looked at: refused all the same. */
+/* Its time is over, but its timer was not looked at: passed over, and refused. */
+static void test_late_before_the_grant(void **state)
+{
+    struct caller busy = {0}, late[2] = {{0}}, next = {.worker = 1};
+
+    (void)state;
+    world.pool_conf.queue_timeout_ms = 5000;
+    int fd = open_busy(&busy);
+    for (int i = 0; i < 2; i++) {
+        ask(&late[i]);
+        late[i].r->asked_ms -= 5001;
+    }
+    ask(&next);
+    answer(fd, &busy);
+    serve_again(fd);
+    assert_true(next.granted);
+    for (int i = 0; i < 2; i++) {
+        assert_true(late[i].failed);
+        assert_int_equal(late[i].err, GW_EPOOL_TIME);
+    }
+    assert_int_equal(stats().n_timed_out, 2);
+    assert_int_equal(stats().n_requests, 2);
+    answer(fd, &next);
+}
+
+/* The grant was under way when its time was over: refused all the same. */
 static void test_late_grant(void **state)
 {
     struct caller busy = {0}, late = {.worker = 1}, next = {0};
@@ -218,10 +243,10 @@ static void test_late_grant(void **state)
     world.pool_conf.queue_timeout_ms = 5000;
     int fd = open_busy(&busy);
     ask(&late);
-    late.r->asked_ms -= 5001;
     end(fd, 0, FCGI_REQUEST_COMPLETE);
     while (!busy.ended)
         world_turn(world.loops[0]); /* the grant is a message */
+    late.r->asked_ms -= 5001;
     ask(&next);
     turns(3);
     assert_true(late.failed);
@@ -354,6 +379,7 @@ int main(void)
         T(test_economy),
         T(test_who_gives_way),
         T(test_victim_leaves),
+        T(test_late_before_the_grant),
         T(test_late_grant),
         T(test_patience_over_all_tries),
         T(test_granted_at_once_is_never_late),
