@@ -8,7 +8,8 @@ from lib.client import dial, is_h2, scheme
 from lib.gateway import Gateway
 from lib.h1 import chunk, render
 from lib.message import Refused, Truncated
-from peers.fcgi import ABORT, OK_HEAD, STDIN, STDOUT, Backend, echo, end_request, keeping, record
+from peers.fcgi import (ABORT, OK_HEAD, STDIN, STDOUT, Backend, answer, echo, end_request,
+                        keeping, record)
 
 LIMIT = 100000
 MODES = ("auto", "spool", "stream")
@@ -111,14 +112,14 @@ def test_over_the_limit_in_the_middle_of_the_answer(place, start, proto):
         request = conn.begin()
         if request.params["PATH_INFO"] == "/ok":
             conn.stdin(request)
-            conn.send(record(STDOUT, 1, OK_HEAD + b"ok") + end_request(1))
+            conn.send(answer(request.number, OK_HEAD + b"ok"))
             return
-        conn.send(record(STDOUT, 1, OK_HEAD + b"begun\n"))
+        conn.send(record(STDOUT, request.number, OK_HEAD + b"begun\n"))
         while True:
             kind, _, content = conn.record()
             if kind == ABORT:
                 heard.append("abort")
-                conn.send(end_request(1))
+                conn.send(end_request(request.number))
                 return
             assert kind == STDIN and content, "no end of a body that was cut off"
 

@@ -50,17 +50,18 @@ class Application:
     def __call__(self, conn):
         request = conn.request()
         name = request.params["PATH_INFO"][1:]
-        conn.send(record(STDOUT, 1, HEADS[name]))
+        number = request.number
+        conn.send(record(STDOUT, number, HEADS[name]))
         if request.params["QUERY_STRING"] == "flood":
-            self.flood(conn, name)
+            self.flood(conn, number, name)
             return
-        conn.send(record(STDOUT, 1, FIRST))
+        conn.send(record(STDOUT, number, FIRST))
         self.go.wait(20)
-        conn.send(record(STDOUT, 1, SECOND) + end_request(1))
+        conn.send(record(STDOUT, number, SECOND) + end_request(number))
 
-    def flood(self, conn, name):
+    def flood(self, conn, number, name):
         while self.sent[name] < 64 * MIB:
-            conn.send(record(STDOUT, 1, BLOCK))
+            conn.send(record(STDOUT, number, BLOCK))
             self.sent[name] += len(BLOCK)
 
 

@@ -38,23 +38,23 @@ class Application:
             stage = request.params["PATH_INFO"][1:]
             if stage == "ok":
                 conn.stdin(request)
-                conn.send(record(STDOUT, 1, OK_HEAD + b"ok"))
+                conn.send(record(STDOUT, request.number, OK_HEAD + b"ok"))
             else:
-                how = self.work(conn, stage)
+                how = self.work(conn, request.number, stage)
                 self.ended.append(how)
                 if how == "closed":
                     return
-            conn.send(end_request(1))
+            conn.send(end_request(request.number))
             if not request.keeps:
                 return
 
-    def work(self, conn, stage):
+    def work(self, conn, number, stage):
         while True:
             kind, _, content = conn.record()
             if kind == STDIN and (stage == "mid_body" or not content):
                 break
         if stage == "mid_answer":
-            conn.send(record(STDOUT, 1, OK_HEAD + b"more\n"))
+            conn.send(record(STDOUT, number, OK_HEAD + b"more\n"))
         self.reached.set()
         return conn.wait_end()
 
@@ -198,7 +198,7 @@ def test_application_that_does_not_listen(place, start):
     def serve(conn):
         request = conn.request()
         if request.params["PATH_INFO"] == "/ok":
-            conn.send(record(STDOUT, 1, OK_HEAD + b"ok") + end_request(1))
+            conn.send(record(STDOUT, request.number, OK_HEAD + b"ok") + end_request(request.number))
             return
         reached.set()
         assert conn.record()[0] == ABORT
