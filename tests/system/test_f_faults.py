@@ -246,21 +246,24 @@ def test_a_stopped_process_is_out_of_rotation(place, start):
         first_byte_timeout = 300ms
         abort_timeout = 100ms
         """)
-    assert gateway.get("/app/x").body == BODY
+    # Both have started: four answers in a row are two of each.
+    proc.wait_until(lambda: all(gateway.get("/app/x").body == BODY for _ in range(4)), 20,
+                    "both processes")
+    since = gateway.mark()
     pid = gateway.pool_pids("spawned.py")[0]
     os.kill(pid, signal.SIGSTOP)
     statuses = Counter()
 
     def gone():
         statuses[gateway.get("/app/x").status] += 1
-        return "out of rotation: no answer from the backend in time" in gateway.log()
+        return "out of rotation: no answer from the backend in time" in gateway.log()[since:]
     proc.wait_until(gone, 20, "the process out of rotation")
     assert statuses[504] == 3 and set(statuses) == {200, 504}
     os.kill(pid, signal.SIGCONT)
 
     def back():
         gateway.get("/app/x")
-        return re.search("pool=app server=.* back", gateway.log())
+        return re.search("pool=app server=.* back", gateway.log()[since:])
     proc.wait_until(back, 20, "the process in rotation")
     proc.wait_until(lambda: gateway.get("/app/x").body == BODY, 20, "answers")
     os.kill(pid, signal.SIGSTOP)  # and such a one is ended all the same
