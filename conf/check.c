@@ -146,7 +146,8 @@ static void check_script(struct load *l, const struct section *s,
 /* What a route to files says of requests to applications is for its filter and authorizer. */
 static void check_roles(struct load *l, const struct section *s, const struct conf_route *route)
 {
-    static const char *const of_filter[] = {"filter_cache", "request_body", "response_body"};
+    static const char *const of_filter[] = {"filter_cache", "request_body", "response_body",
+                                            "early_hints"};
     bool files = !section_has(s, "pool") && !section_has(s, "redirect");
     bool filtered = section_has(s, "filter");
 

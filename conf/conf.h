@@ -111,6 +111,7 @@ struct conf_route {
     int64_t body_limit;              /* -1: the site's */
     int request_body;                /* enum conf_body, -1: the site's */
     int response_body;               /* enum conf_body (SPOOL or STREAM), -1: the site's */
+    int early_hints;                 /* 0: off, 1: learn, -1: the site's */
     int64_t response_spool_limit;    /* 0: none, -1: the site's */
     int links;                       /* enum conf_links, -1: the site's */
     const char *file;                /* where the section is, for the log */
@@ -129,6 +130,7 @@ struct conf_site {
     enum conf_body request_body;
     enum conf_body response_body;
     int64_t response_spool_limit; /* bytes that wait of one response, 16M; 0: no limit */
+    int early_hints;              /* 0: off, 1: learn */
     enum conf_links links;
     const struct conf_pool *authorizer; /* NULL: none */
     struct conf_route *routes; /* in the order of the file, then one for the files of root

@@ -44,6 +44,7 @@ static const struct schema_word none_words[] = {{"none", 0}, {NULL, 0}};
 static const struct schema_word links_words[] = {
     {"inside", CONF_LINKS_INSIDE}, {"follow", CONF_LINKS_FOLLOW}, {NULL, 0}};
 static const struct schema_word multiplex_words[] = {{"off", 0}, {"auto", 1}, {NULL, 0}};
+static const struct schema_word hints_words[] = {{"off", 0}, {"learn", 1}, {NULL, 0}};
 static const struct schema_word never_words[] = {{"off", 0}, {NULL, 0}};
 static const struct schema_word listen_words[] = {{"given", 0}, {"self", 1}, {NULL, 0}};
 static const struct schema_word signal_words[] = {
@@ -185,6 +186,9 @@ static const struct schema_key keys[] = {
      "Symbolic links are followed only where they end inside root (inside), or anywhere "
      "(follow).",
      S(links), .words = links_words},
+    {SCHEMA_SITE, "early_hints", SCHEMA_ENUM, 0, 0, "off", NULL,
+     "learn: send the Link fields of a path's last answer as 103 while the application works.",
+     S(early_hints), .words = hints_words},
     {SCHEMA_SITE, "authorizer", SCHEMA_STRING, 1, 64, NULL, NULL,
      "Pool of FastCGI authorizers that are asked before anything of the site is answered.",
      AT(schema_site, authorizer)},
@@ -251,6 +255,9 @@ static const struct schema_key keys[] = {
     {SCHEMA_ROUTE, "response_body", SCHEMA_ENUM, 0, 0, "spool", NULL,
      "As in [site]; the site's unless set.", R(response_body), .words = response_words,
      .unset = -1, .derived = true, .modes = SCHEMA_FILES | SCHEMA_TO_POOL},
+    {SCHEMA_ROUTE, "early_hints", SCHEMA_ENUM, 0, 0, "off", NULL,
+     "As in [site]; the site's unless set.", R(early_hints), .words = hints_words, .unset = -1,
+     .derived = true, .modes = SCHEMA_FILES | SCHEMA_TO_POOL},
     {SCHEMA_ROUTE, "response_spool_limit", SCHEMA_SIZE, 256 * KIB, SIZE_MOST, "16M", "bytes",
      "As in [site]; the site's unless set.", R(response_spool_limit), .words = none_words,
      .unset = -1, .derived = true, .modes = SCHEMA_FILES | SCHEMA_TO_POOL},

@@ -292,6 +292,7 @@ static void forward_error(void *arg, int err, enum fcgi_retry retry)
         if (f->parsing)
             response_parser_fini(&f->parser);
         f->parsing = false;
+        f->n_interim = 0;
         f->tried_err = err;
         forward_ask(f);
         return;
@@ -355,6 +356,7 @@ static void forward_begin(struct stream *s)
         f->content_length = 0; /* an empty POST says so */
     f->collecting = f->body && (mode == CONF_BODY_SPOOL || (unknown && mode == CONF_BODY_AUTO));
     if (!f->collecting) {
+        forward_hint(f);
         forward_ask(f);
         return;
     }

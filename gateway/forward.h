@@ -67,6 +67,7 @@ struct forward {
     /* response */
     struct response_parser parser;
     bool parsing;             /* parser is initialised */
+    size_t n_interim;         /* bytes of the interim heads so far */
     bool head_done;           /* the final head went to the stream */
     bool redirect;            /* local redirect: the rest of the output is dropped */
     bool taken;               /* role->head took it: likewise */
@@ -113,6 +114,8 @@ int forward_parser_begin(struct forward *f);
 /* The application said all it had to say: others answer, if it wants that, or the stream is
  * finished when what is spooled went out. */
 void forward_said_all(struct forward *f);
+/* The client may load what the answer will need (hints.h). */
+void forward_hint(struct forward *f);
 /* May what the client does not take wait in a spool? */
 bool forward_spools(const struct forward *f);
 /* Log the line that has no end yet. */

@@ -13,20 +13,21 @@
 #include <stddef.h>
 
 #include "conn.h"
+#include "hints.h"
 #include "worker.h"
 
 enum {
     SLOW_MS = 50,
     SHARED_SLACK = 4 * 1024 * 1024, /* what may come while the spool cannot take it, from an
                                        application that cannot be paused */
-    HEAD_MAX = 64 * 1024,           /* of a response's head */
+    HEAD_MAX = 64 * 1024,           /* of a response's heads, interim ones too */
     STDERR_LINE = 2048,             /* longer lines are logged in pieces */
     OUT_STEP = STREAM_SLOW_HIGH,
 };
 
 int forward_parser_begin(struct forward *f)
 {
-    response_parser_init(&f->parser, &f->s->arena, HEAD_MAX);
+    response_parser_init(&f->parser, &f->s->arena, HEAD_MAX - f->n_interim);
     f->parsing = true;
     return 0;
 }
@@ -246,20 +247,49 @@ static bool head_streams(const struct response_head *h)
            field_says(h, SLICE("X-Accel-Buffering"), SLICE("no"));
 }
 
+/* An interim head; the final one follows. */
+static int out_interim(struct forward *f, struct response_head *h)
+{
+    struct stream *s = f->s;
+    struct sendfile none;
+
+    if (h->status == 101)
+        return GW_ECGI_SWITCHING; /* nobody asked for it: Upgrade ended here */
+    /* The runner says it with a script's first head, whichever that is. */
+    f->streams |= head_streams(h);
+    field_drop(h, SLICE("X-Accel-Buffering"));
+    sendfile_take(s, h, &none); /* of the final head only */
+    if (!(f->role && f->role->bodiless))
+        stream_send_interim(s, h->status, h->fields, h->n_fields);
+    s->self_hinted |= h->status == 103;
+    f->n_interim += f->parser.n_read;
+    response_parser_fini(&f->parser);
+    f->parsing = false;
+    return f->n_interim < HEAD_MAX ? forward_parser_begin(f) : GW_ECGI_HEAD_LARGE;
+}
+
+static bool learns_hints(const struct forward *f)
+{
+    int own = f->s->route->early_hints;
+
+    return (own >= 0 ? own != 0 : f->s->site->early_hints) && !(f->role && f->role->bodiless);
+}
+
+void forward_hint(struct forward *f)
+{
+    if (learns_hints(f))
+        hints_send(f->s, router_hints(worker_of(f->s)->router));
+}
+
 static int out_head(struct forward *f)
 {
     struct response_head *h = &f->parser.head;
     struct stream *s = f->s;
 
-    if (h->status < 200) {
-        /* An interim head; the final one follows. */
-        if (h->status != 101 && !(f->role && f->role->bodiless))
-            stream_send_interim(s, h->status, h->fields, h->n_fields);
-        response_parser_fini(&f->parser);
-        return forward_parser_begin(f);
-    }
+    if (h->status < 200)
+        return out_interim(f, h);
     f->head_done = true;
-    f->streams = head_streams(h);
+    f->streams |= head_streams(h);
     field_drop(h, SLICE("X-Accel-Buffering")); /* it was for us */
     sendfile_take(s, h, &f->sendfile);
     if (f->role)
@@ -281,6 +311,8 @@ static int out_head(struct forward *f)
         f->redirect = true; /* when the application is through: its slot may be the only one */
         return 0;
     }
+    if (learns_hints(f))
+        hints_learn(s, router_hints(worker_of(s)->router), &r);
     return stream_send_head(s, &r);
 }
 

@@ -8,6 +8,7 @@
 #include "errors.h"
 #include "filter.h"
 #include "answer_cache.h"
+#include "hints.h"
 #include "hosts.h"
 #include "mime.h"
 #include "path.h"
@@ -24,6 +25,7 @@ struct router {
     struct mime *mime;
     struct auth *auth;
     struct answer_cache *filter_cache;
+    struct answer_cache *hints;
 };
 
 /* One request on its way to a handler; in the stream's arena. */
@@ -53,7 +55,8 @@ static int router_init(struct router *r, const struct conf *conf, struct pool *c
     r->auth = auth_new();
     r->filter_cache = answer_cache_new((uint64_t)conf->gateway.filter_cache_size,
                                        (uint64_t)conf->gateway.filter_cache_entry);
-    if (!r->sites || !r->mime || !r->auth || !r->filter_cache)
+    r->hints = answer_cache_new(HINTS_BYTES, 0);
+    if (!r->sites || !r->mime || !r->auth || !r->filter_cache || !r->hints)
         rc = GW_ENO_MEMORY;
     for (unsigned i = 0; rc == 0 && i < conf->n_sites; i++)
         rc = routes_init(&r->sites[i], conf, &conf->sites[i], pools, errors_to);
@@ -85,6 +88,7 @@ void router_free(struct router *r)
     mime_free(r->mime);
     auth_free(r->auth);
     answer_cache_free(r->filter_cache);
+    answer_cache_free(r->hints);
     free(r);
 }
 
@@ -101,6 +105,11 @@ struct auth *router_auth(const struct router *r)
 struct answer_cache *router_filter_cache(const struct router *r)
 {
     return r->filter_cache;
+}
+
+struct answer_cache *router_hints(const struct router *r)
+{
+    return r->hints;
 }
 
 /* ---- answers of the router's own ---- */

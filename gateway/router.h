@@ -22,10 +22,11 @@ struct router *router_new(const struct conf *conf, struct pool *const *pools, FI
 void router_free(struct router *r);
 
 /* What handlers share: media types (mime.h), passwords checked lately (auth.h), and what filters
- * made of files (answer_cache.h). */
+ * made of files, and hints learned (answer_cache.h). */
 const struct mime *router_mime(const struct router *r);
 struct auth *router_auth(const struct router *r);
 struct answer_cache *router_filter_cache(const struct router *r);
+struct answer_cache *router_hints(const struct router *r);
 
 /* Where a request's path led.  In the stream's arena. */
 struct route_match {

@@ -119,6 +119,8 @@ struct stream {
     unsigned redirects;             /* o  local redirects so far */
     const struct head_override *override; /* o  what an application that lets others answer has
                                              on the head; NULL */
+    bool hinted;                          /* o  hints_send had its go */
+    bool self_hinted;                     /* o  its application sent a 103 */
     bool is_internal;    /* o  X-Accel-Redirect: the target is routed to internal routes too */
     bool waits_for_body; /* o  the handler cannot go on without request body: body_timeout runs
                           */

@@ -142,6 +142,14 @@ void log_app_line(int level, const char *pool, const char *site, long pid, struc
     snprintf(app_log + n, sizeof(app_log) - n, "%.*s|", SLICE_FMT(text));
 }
 
+static struct answer_cache *hints; /* a test's that learns; NULL */
+
+struct answer_cache *router_hints(const struct router *r)
+{
+    (void)r;
+    return hints;
+}
+
 /* X-Sendfile: FILE in a head. */
 void sendfile_take(struct stream *s, struct response_head *h, struct sendfile *ret)
 {

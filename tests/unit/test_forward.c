@@ -47,6 +47,59 @@ static void test_interim(void **state)
     expect_body("x");
 }
 
+static void test_interim_switching(void **state)
+{
+    (void)state;
+    begin();
+    app_says("Status: 101\nUpgrade: x\n\n");
+    assert_int_equal(s->err, GW_ECGI_SWITCHING);
+    assert_int_equal(w.seen.status, 502);
+    assert_int_equal(w.seen.n_interims, 0);
+}
+
+/* All heads together are bounded. */
+static void test_interims_without_end(void **state)
+{
+    char head[2048];
+
+    (void)state;
+    begin();
+    snprintf(head, sizeof(head), "Status: 103\nX-Filler: %01000d\n\n", 0);
+    for (unsigned i = 0; !s->err; i++) {
+        assert_true(i < 70);
+        app_says(head);
+    }
+    assert_int_equal(s->err, GW_ECGI_HEAD_LARGE);
+    assert_true(w.seen.n_interims > 50);
+    assert_int_equal(w.seen.status, 502);
+}
+
+/* The same, of which a retry begins anew. */
+static void test_interims_and_a_retry(void **state)
+{
+    (void)state;
+    begin();
+    app_says("Status: 103\nLink: </a>\n\n");
+    app_fails(GW_EBACKEND_CLOSED, FCGI_RETRY_IDEMPOTENT);
+    assert_int_equal(n_asked, 2);
+    grant();
+    app_says("Status: 103\nLink: </a>\n\nStatus: 200\n\nx");
+    app_ends(0);
+    expect_body("x");
+}
+
+static void test_sendfile(void **state)
+{
+    (void)state;
+    begin();
+    app_says("Status: 103\nX-Sendfile: no\n\nX-Sendfile: file\n\nits own body");
+    assert_false(s->answered); /* not before it is through */
+    app_says("more");
+    app_ends(0);
+    assert_int_equal(w.seen.status, 200);
+    expect_body("file");
+}
+
 static void test_no_head(void **state)
 {
     (void)state;
@@ -505,6 +558,10 @@ int main(void)
     const struct CMUnitTest tests[] = {
         T(test_response),
         T(test_interim),
+        T(test_interim_switching),
+        T(test_interims_without_end),
+        T(test_interims_and_a_retry),
+        T(test_sendfile),
         T(test_no_head),
         T(test_bad_head),
         T(test_stderr),

@@ -1,0 +1,88 @@
+/*
+ * The links of a Link field (RFC 8288 3).  Pure.
+ */
+#include "hints.h"
+
+static bool is_space(char c)
+{
+    return c == ' ' || c == '\t';
+}
+
+static struct slice skip_spaces(struct slice s)
+{
+    while (s.n && is_space(s.p[0]))
+        s = slice_from(s, 1);
+    return s;
+}
+
+/* Behind the quoted string at the front of s; behind all of it if that has no end. */
+static struct slice skip_quoted(struct slice s)
+{
+    s = slice_from(s, 1);
+    while (s.n && s.p[0] != '"')
+        s = slice_from(s, s.p[0] == '\\' && s.n > 1 ? 2 : 1);
+    return s.n ? slice_from(s, 1) : s;
+}
+
+/* Up to the next of these bytes that is outside of quotes. */
+static struct slice cut_at(struct slice *s, const char *ends)
+{
+    const char *begin = s->p;
+
+    while (s->n && !memchr(ends, s->p[0], strlen(ends)))
+        *s = s->p[0] == '"' ? skip_quoted(*s) : slice_from(*s, 1);
+    return slice_of(begin, (size_t)(s->p - begin));
+}
+
+bool hints_link_next(struct slice *list, struct slice *ret_link)
+{
+    struct slice s = *list;
+
+    while (s.n && (is_space(s.p[0]) || s.p[0] == ','))
+        s = slice_from(s, 1);
+    const char *begin = s.p;
+    ssize_t end = s.n && s.p[0] == '<' ? slice_find(s, '>') : -1;
+    if (end < 0)
+        return false;
+    s = slice_from(s, (size_t)end + 1);
+    cut_at(&s, ",");
+    *ret_link = slice_trim(slice_of(begin, (size_t)(s.p - begin)));
+    *list = s;
+    return true;
+}
+
+/* rel's value is a list of relation types with spaces between. */
+static bool rel_is_early(struct slice types)
+{
+    static const struct slice early[] = {
+        {"preload", 7}, {"modulepreload", 13}, {"preconnect", 10}};
+
+    while (types.n) {
+        struct slice type = cut_at(&types, " \t");
+        for (size_t i = 0; i < sizeof(early) / sizeof(early[0]); i++) {
+            if (slice_ieq(type, early[i]))
+                return true;
+        }
+        types = skip_spaces(types);
+    }
+    return false;
+}
+
+bool hints_link_is_early(struct slice link)
+{
+    struct slice s = slice_from(link, (size_t)slice_find(link, '>') + 1);
+
+    while ((s = skip_spaces(s)).n && s.p[0] == ';') {
+        s = skip_spaces(slice_from(s, 1));
+        struct slice name = slice_trim(cut_at(&s, "=;"));
+        if (!s.n || s.p[0] != '=')
+            continue;
+        s = slice_from(s, 1);
+        struct slice value = slice_trim(cut_at(&s, ";"));
+        if (value.n >= 2 && value.p[0] == '"' && value.p[value.n - 1] == '"')
+            value = slice_of(value.p + 1, value.n - 2);
+        if (slice_ieq(name, SLICE("rel"))) /* 3.3: the first one counts */
+            return rel_is_early(value);
+    }
+    return false;
+}
