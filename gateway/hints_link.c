@@ -24,12 +24,19 @@ static struct slice skip_quoted(struct slice s)
     return s.n ? slice_from(s, 1) : s;
 }
 
+static bool is_one_of(char c, const char *bytes)
+{
+    while (*bytes && *bytes != c)
+        bytes++;
+    return *bytes != '\0';
+}
+
 /* Up to the next of these bytes that is outside of quotes. */
 static struct slice cut_at(struct slice *s, const char *ends)
 {
     const char *begin = s->p;
 
-    while (s->n && !memchr(ends, s->p[0], strlen(ends)))
+    while (s->n && !is_one_of(s->p[0], ends))
         *s = s->p[0] == '"' ? skip_quoted(*s) : slice_from(*s, 1);
     return slice_of(begin, (size_t)(s->p - begin));
 }
