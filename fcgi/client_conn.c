@@ -143,7 +143,7 @@ static void conn_begin_anew(struct fcgi_conn *fc)
     fcgi_values_init(&fc->values);
     fc->turn = 0;
     fc->n_begun = 0;
-    fc->heard = fc->asked = fc->reused = fc->ending = fc->shut = false;
+    fc->heard = fc->asked = fc->reused = fc->ending = fc->shut = fc->said_more = false;
 }
 
 void fcgi_conn_prepare(struct fcgi_conn *fc)
@@ -263,9 +263,12 @@ void fcgi_conn_start(struct fcgi_conn *fc, bool idempotent)
 static void conn_idle_event(struct loop *l, struct fcgi_conn *fc)
 {
     unsigned worker = fc->worker;
+    char byte;
 
     if (!pool_take_idle(fc->pool, fc, l))
         return; /* taken over meanwhile: a stale event */
+    if (recv(fc->src.fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) > 0)
+        fcgi_conn_said_more(fc, "connection closed");
     fcgi_conn_drop(fc);
     fcgi_conn_give_back(fc, worker);
 }

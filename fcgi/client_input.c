@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fastcgi.h>
 
+#include "../gateway/log.h"
 #include "pool_priv.h"
 
 enum { END_BODY_MAX = 64 /* more than the 8 bytes that it has are no END_REQUEST */ };
@@ -57,6 +58,15 @@ static bool may_be_late(bool late, uint8_t type)
     return late && (type == FCGI_STDOUT || type == FCGI_STDERR || type == FCGI_END_REQUEST);
 }
 
+void fcgi_conn_said_more(struct fcgi_conn *fc, const char *then)
+{
+    /* On a shared one that is what follows an abort. */
+    if (!fc->said_more && !fc->ids.n)
+        log_line(CONF_LOG_WARN, "pool=%s server=%s says more of a request that is over: %s",
+                 fc->pool->conf->name, fc->server->name, then);
+    fc->said_more = true;
+}
+
 /* The record's content, or some of it.  more: bytes follow it. */
 static void take_piece(struct fcgi_conn *fc, const struct fcgi_piece *piece, bool more)
 {
@@ -65,7 +75,9 @@ static void take_piece(struct fcgi_conn *fc, const struct fcgi_piece *piece, boo
 
     if (!r) {
         unsigned at = 0;
-        if (!may_be_late(late, piece->type))
+        if (may_be_late(late, piece->type))
+            fcgi_conn_said_more(fc, "dropped");
+        else
             fcgi_conn_fail(fc, GW_EFCGI_PROTO, FCGI_RETRY_IDEMPOTENT,
                            fc->ids.n_used == 1 ? fcgi_ids_next(&fc->ids, &at) : NULL);
         return;
@@ -88,8 +100,11 @@ static void take_piece(struct fcgi_conn *fc, const struct fcgi_piece *piece, boo
     case FCGI_END_REQUEST:
         if (!take_end(r, piece))
             break;
-        if (piece->end)
-            fcgi_request_ended(r, more);
+        if (!piece->end)
+            return;
+        if (more)
+            fcgi_conn_said_more(fc, "connection closed");
+        fcgi_request_ended(r, more);
         return;
     default:
         break;

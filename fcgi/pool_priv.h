@@ -86,6 +86,7 @@ struct fcgi_conn {
     bool paused;        /* o  not read: its only request's caller wants no more for now */
     bool asked;         /* o  GET_VALUES was sent and not answered */
     bool send_broken;   /* o  it takes no more; what it answered is still read */
+    bool said_more;     /* o  something of a request that is over came */
     bool ending;        /* o  closed when the requests it has are over */
 };
 
@@ -555,6 +556,10 @@ void fcgi_conn_widen(struct fcgi_conn *fc);
 /* ---- client_input.c ---- */
 
 void fcgi_conn_read(struct loop *l, struct fcgi_conn *fc);
+
+/* Log, once for a connection, that something of a request that is over came; then: what is done
+ * about it. */
+void fcgi_conn_said_more(struct fcgi_conn *fc, const char *then);
 
 /* ---- client_times.c ---- */
 

@@ -23,6 +23,7 @@ LARGE_HEAD = "application's response head too large"
 SILENT = "no answer from the backend in time"
 STOPPED = "backend stopped in the middle of its answer"
 OVER_TIME = "request took longer than its pool's timeout"
+MORE = "says more of a request that is over: connection closed"
 REFUSED = "backend refused the connection"
 
 
@@ -191,11 +192,11 @@ FAULTS = [
 
     # ---- ends ----
     Fault("end_without_head", raw(end_request), 502, NO_HEAD),
-    Fault("end_twice", raw(lambda n: answer(n, OK_HEAD + BODY) + end_request(n)), 200),
-    Fault("end_again_later", later(end_request), 200, keys=KEPT),
+    Fault("end_twice", raw(lambda n: answer(n, OK_HEAD + BODY) + end_request(n)), 200, MORE),
+    Fault("end_again_later", later(end_request), 200, MORE, "", KEPT),
     Fault("stdout_after_end", raw(lambda n: answer(n, OK_HEAD + BODY)
-                                  + answer(n, OK_HEAD + b"more\n")), 200),
-    Fault("stdout_later", later(lambda n: answer(n, OK_HEAD + b"more\n")), 200, keys=KEPT),
+                                  + answer(n, OK_HEAD + b"more\n")), 200, MORE),
+    Fault("stdout_later", later(lambda n: answer(n, OK_HEAD + b"more\n")), 200, MORE, "", KEPT),
     Fault("overloaded", raw(lambda n: end_request(n, 0, OVERLOADED)), 503,
           "backend answered FCGI_OVERLOADED"),
     Fault("unknown_role", raw(lambda n: end_request(n, 0, UNKNOWN_ROLE)), 502,

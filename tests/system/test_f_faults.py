@@ -294,6 +294,7 @@ def test_end_and_stdout_of_the_request_before(place, start, proto):
             """)
         for method in ("GET", "POST", "GET"):
             assert gateway.fetch(proto, "/app/x", method=method).body == BODY
+        assert "pool=app" in gateway.wait_log("says more of a request that is over: dropped")
         assert backend.n_accepted == 1
         assert backend.errors == []
 

@@ -179,6 +179,7 @@ def test_ids_are_used_again(open_pool):
     assert len(conn["Ids"]) > 300
 
 
+@pytest.mark.threads
 def test_load(open_pool):
     """Whatever comes and goes at once, over both workers, every answer is right."""
     gateway = open_pool(workers=2, multiplex_requests=8)
@@ -246,6 +247,7 @@ class Slow:
                          WindowUpdateFrame(self.number, window_increment=n))
 
 
+@pytest.mark.threads
 @pytest.mark.parametrize("proto", PROTOCOLS)
 @pytest.mark.parametrize("n, whole", [(4 * MIB, True), (12 * MIB, False)], ids=["4M", "12M"])
 def test_slow_reader(open_pool, proto, n, whole):
@@ -280,6 +282,7 @@ def test_slow_reader_of_a_stream(open_pool):
     assert is_bytes(slow.finish(), 12 * MIB)
 
 
+@pytest.mark.threads
 @pytest.mark.parametrize("proto", PROTOCOLS)
 def test_aborted(open_pool, proto):
     """Clients leave, before and in the middle of a body; the others go on as before.  Go answers
