@@ -149,7 +149,7 @@ READ = {"read_timeout": "300ms", "abort_timeout": "200ms"}
 OVERALL = {"timeout": "400ms", "abort_timeout": "200ms"}
 LOG = {**OVERALL, "stderr_limit": "16K"}
 ONCE = {"retries": 0}
-KEPT = {"keepalive": 1}
+KEPT = {"keepalive": 1, "retries": 2}
 END_STATUS_3 = struct.pack(">IB3x", 3, 0)
 
 FAULTS = [
@@ -244,7 +244,7 @@ FAULTS = [
     Fault("dies_mid_body", Spawned("dies_mid_body"), TRUNCATED, (CLOSED, "ended: signal 15")),
     Fault("exits", Spawned("exits"), 502,
           (CLOSED, "this application has had enough", "ended: exit status 7"), "", ONCE),
-    Fault("stops", Spawned("stops"), 504, SILENT, "", FIRST),
+    Fault("stops", Spawned("stops"), 504, SILENT, "", {**FIRST, "first_byte_timeout": "800ms"}),
     Fault("stops_mid_body", Spawned("stops_mid_body"), TRUNCATED, STOPPED, "", READ),
     Fault("disk_full", Spawned("disk_full"), 500, "No space left on device", answer=b"full\n"),
     Fault("disk_full_unseen", Spawned("disk_full_unseen"), 502,

@@ -133,7 +133,7 @@ def gateway(module_place, peers, other):
         ini += pool_ini(fault.name, server, fault.keys)
         if not isinstance(fault.serve, Spawned):
             ini += pool_ini(f"{fault.name}.2", f"{server} unix:{other},backup",
-                            {**fault.keys, **ONCE})
+                            {**ONCE, **fault.keys})
     with Gateway(module_place, ini) as gateway:
         yield gateway
 
@@ -162,8 +162,9 @@ def lines_of(gateway, pool, since):
 @pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.name)
 def test_fault(gateway, peers, fault, proto):
     peer = peers[fault.name]
-    if fault.keys == ONCE:
-        proc.wait_until(lambda: gateway.pool_pids(f" {peer.mode} "), 10, "its process")
+    if isinstance(fault.serve, Spawned):  # Python takes a while to start
+        peer.heal(gateway)
+        proc.wait_until(lambda: gateway.get(f"/{fault.name}/x").body == BODY, 20, "its process")
     peer.sicken()
     since = gateway.mark()
 
