@@ -160,7 +160,7 @@ void fcgi_conn_read(struct loop *l, struct fcgi_conn *fc)
 
     /* Once an event: what was read is sent at the end of the turn, so a response flows
      * through without piling up; epoll says again what is left. */
-    ssize_t n = recv(fc->src.fd, scratch, LOOP_SCRATCH, MSG_DONTWAIT);
+    ssize_t n = recv(fc->src.fd, scratch, loop_scratch_len(l), MSG_DONTWAIT);
     if (n < 0 && (errno == EAGAIN || errno == EINTR))
         return;
     if (n <= 0) {

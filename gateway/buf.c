@@ -26,6 +26,8 @@ uint8_t *buf_reserve(struct buf *b, size_t n)
         size_t cap = b->cap ? b->cap * 2 : 256;
         if (n > SIZE_MAX / 4 || used > SIZE_MAX / 4)
             return NULL;
+        if (!b->data && n > cap)
+            cap = n; /* what begins large is often all there is */
         while (cap - used < n)
             cap *= 2;
         uint8_t *p = malloc(cap);

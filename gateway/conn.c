@@ -126,6 +126,7 @@ static void conn_free_if_returned(struct conn *c)
         c->proto->close(c);
     tls_free(c->tls);
     close(c->src.fd);
+    worker_out_held(c->worker, -buf_len(&c->out));
     buf_fini(&c->out);
     buf_fini(&c->tls_out);
     lock_fini(&c->mu);

@@ -5,8 +5,10 @@
 #include <sys/socket.h>
 
 #include "tls.h"
+#include "worker.h"
 
 enum {
+    SEND_PRESSED = 32 * 1024, /* the least that produce() is given */
     WIRE_ROOM = SEND_BATCH + 4096
 }; /* TLS adds 22 bytes per record of up to 16 KiB, more for small ones */
 
@@ -62,6 +64,8 @@ static bool send_buf(struct conn *c, struct buf *b, int *ret_err)
 /* Fill x->wire with up to a batch.  < 0: broken.  *ret_more: the batch was not all. */
 static int conn_fill_locked(struct conn *c, struct send_scratch *x, bool *ret_more)
 {
+    /* What the socket does not take is kept in c->out. */
+    size_t batch = worker_is_pressed(c->worker) ? SEND_PRESSED : SEND_BATCH;
     ssize_t n = 0;
 
     lock_assert_held(&c->mu);
@@ -76,14 +80,18 @@ static int conn_fill_locked(struct conn *c, struct send_scratch *x, bool *ret_mo
     if (!c->proto || c->tls_failed)
         return 0;
     if (!c->tls) {
-        uint8_t *dst = buf_reserve(&x->wire, SEND_BATCH);
+        uint8_t *dst = buf_reserve(&x->wire, batch);
         if (!dst)
             return GW_ENO_MEMORY;
-        n = c->proto->produce(c, dst, SEND_BATCH);
+        n = c->proto->produce(c, dst, batch);
         if (n > 0)
             buf_commit(&x->wire, (size_t)n);
     } else {
-        n = c->proto->produce(c, x->plain, SEND_BATCH);
+        if (!x->plain)
+            x->plain = malloc(SEND_BATCH);
+        if (!x->plain)
+            return GW_ENO_MEMORY;
+        n = c->proto->produce(c, x->plain, batch);
         if (n > 0 && tls_output(c->tls, x->plain, (size_t)n, &x->wire) != TLS_OK) {
             c->tls_failed = true;
             return GW_ECLIENT_TLS;
@@ -113,8 +121,11 @@ enum sent conn_send(struct conn *c, struct send_scratch *x)
     bool more;
     int err;
 
-    if (buf_len(&c->out)) {
-        if (!send_buf(c, &c->out, &err))
+    size_t held = buf_len(&c->out);
+    if (held) {
+        bool all = send_buf(c, &c->out, &err);
+        worker_out_held(c->worker, buf_len(&c->out) - held);
+        if (!all)
             return err ? conn_broken(c) : conn_blocked(c);
         buf_fini(&c->out);
     }
@@ -125,6 +136,7 @@ enum sent conn_send(struct conn *c, struct send_scratch *x)
     if (!send_buf(c, &x->wire, &err)) {
         if (err || rc < 0 || buf_append(&c->out, buf_at(&x->wire), buf_len(&x->wire)) < 0)
             return conn_broken(c);
+        worker_out_held(c->worker, buf_len(&c->out));
         return conn_blocked(c);
     }
     if (rc < 0)

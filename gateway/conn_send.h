@@ -13,12 +13,12 @@
 enum { SEND_BATCH = 72 * 1024 };
 
 /* A thread's room for one batch, so that connections need none while their sockets take
- * everything. */
+ * everything.  Zeroed it gets its memory when it is first used. */
 struct send_scratch {
     uint8_t *plain;  /* SEND_BATCH, for TLS */
     struct buf wire; /* SEND_BATCH and the TLS records' overhead */
 };
-int send_scratch_init(struct send_scratch *x); /* 0 or GW_ENO_MEMORY */
+int send_scratch_init(struct send_scratch *x); /* beforehand: 0 or GW_ENO_MEMORY */
 void send_scratch_fini(struct send_scratch *x);
 
 enum sent {

@@ -7,6 +7,10 @@
  * is slow: then the rest goes to a spool, so that the application is free for others, and from
  * there to the stream as the client takes it.  Once response_spool_limit bytes wait there, the
  * application is read again only as the client takes some.
+ *
+ * Each response has its bounds, and hundreds of slow clients have hundreds of them.  So while
+ * much waits in a worker (worker_is_pressed), or in all spools, each gets by with less: smaller
+ * reads, marks, batches and writes.  200 readers of 4 KiB/s take 25 MiB instead of 70.
  */
 #include "forward.h"
 
@@ -22,7 +26,7 @@ enum {
                                        application that cannot be paused */
     HEAD_MAX = 64 * 1024,           /* of a response's heads, interim ones too */
     STDERR_LINE = 2048,             /* longer lines are logged in pieces */
-    OUT_STEP = STREAM_SLOW_HIGH,
+    OUT_STEP = STREAM_PRESSED_HIGH,
 };
 
 int forward_parser_begin(struct forward *f)
@@ -77,7 +81,7 @@ static void out_pump(struct forward *f)
     struct stream *s = f->s;
     ssize_t buffered = 0;
 
-    while (buffered < STREAM_SLOW_HIGH) {
+    while (buffered == 0 || (size_t)buffered < s->out.high) {
         struct chain step = {0};
         if (spool_take(f->out_spool, &step, OUT_STEP) == 0)
             break;
@@ -215,7 +219,7 @@ static void out_body(struct forward *f, const uint8_t *p, size_t n)
         return;
     }
     ssize_t buffered = stream_send_body(s, p, n);
-    if (buffered >= STREAM_OUT_HIGH && !f->paused)
+    if (buffered >= 0 && (size_t)buffered >= s->out.high && !f->paused)
         out_full(f);
 }
 

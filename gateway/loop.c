@@ -25,6 +25,7 @@ struct loop {
     struct lock mu;        /*    leaf */
     struct loop_msg *msgs; /* m  in order; the reader is woken only when it was empty */
     struct loop_msg **msgs_end;    /* m */
+    bool scratch_small;            /* o */
     uint8_t scratch[LOOP_SCRATCH]; /* o */
 };
 
@@ -93,6 +94,16 @@ void loop_assert_owner(const struct loop *l)
 uint64_t loop_now_ms(const struct loop *l)
 {
     return l->now_ms;
+}
+
+size_t loop_scratch_len(const struct loop *l)
+{
+    return l->scratch_small ? LOOP_SCRATCH_SMALL : LOOP_SCRATCH;
+}
+
+void loop_scratch_small(struct loop *l, bool small)
+{
+    l->scratch_small = small;
 }
 
 uint8_t *loop_scratch(struct loop *l)

@@ -72,8 +72,13 @@ void loop_undefer(struct loop *l, struct loop_task *task); /* its owner goes awa
 void timer_set(struct loop *l, struct timer *t, uint64_t ms);
 
 /* LOOP_SCRATCH bytes for what a handler reads and uses up before it returns. */
-enum { LOOP_SCRATCH = 64 * 1024 };
+enum { LOOP_SCRATCH = 64 * 1024, LOOP_SCRATCH_SMALL = 16 * 1024 };
 uint8_t *loop_scratch(struct loop *l);
+
+/* How much of it to fill with what somebody has to keep: all, or LOOP_SCRATCH_SMALL while small
+ * was set. */
+size_t loop_scratch_len(const struct loop *l);
+void loop_scratch_small(struct loop *l, bool small);
 
 void *loop_user(const struct loop *l); /* the struct worker that runs it */
 void loop_set_user(struct loop *l, void *user);

@@ -10,10 +10,12 @@
 
 enum {
     READ_SIZE = 64 * 1024,
-    SOFT_READ = 32 * 1024,     /* for a slow client */
-    WRITE_AT = 64 * 1024,      /* bytes of tail that are worth a job */
-    CONGESTED_AT = 192 * 1024, /* bytes of tail that the file has not taken */
-    LARGE_FILE = 1024 * 1024,  /* a file system takes its time to free more than this */
+    SOFT_READ = 32 * 1024,       /* for a slow client */
+    WRITE_AT = 64 * 1024,        /* bytes of tail that are worth a job */
+    CONGESTED_AT = 192 * 1024,   /* bytes of tail that the file has not taken */
+    LARGE_FILE = 1024 * 1024,    /* a file system takes its time to free more than this */
+    HELD_MANY = 4 * 1024 * 1024, /* in memory, over all soft spools: then each gets less */
+    PRESSED_AT = 16 * 1024,      /* as WRITE_AT and SOFT_READ; twice that is congested */
 };
 
 enum spool_work { WORK_NONE, WORK_WRITE, WORK_READ, WORK_DROP };
@@ -38,6 +40,7 @@ struct spool {
     int job_err;          /* j */
     bool wanted;          /* o  somebody waits for bytes from the file */
     bool soft;            /* o  at the limit: wait, do not fail */
+    size_t held;          /* o  of it in budget->held */
     bool full; /* o  soft, and the limit or a full disk was met: no more goes into the file */
 };
 
@@ -69,6 +72,7 @@ static void spool_unreserve(struct spool *sp, uint64_t n)
 static void spool_destroy(struct spool *sp)
 {
     spool_unreserve(sp, sp->reserved);
+    atomic_fetch_sub_explicit(&sp->budget->held, sp->held, memory_order_relaxed);
     if (sp->file_fd >= 0)
         close(sp->file_fd);
     chain_fini(&sp->front);
@@ -83,6 +87,28 @@ uint64_t spool_len(const struct spool *sp)
     return sp->front.n + (sp->file_end - sp->file_read) + moving + sp->tail.n;
 }
 
+/* What is in memory has changed. */
+static void spool_note(struct spool *sp)
+{
+    size_t moving = sp->work == WORK_WRITE ? sp->moving.n : 0;
+    size_t now = sp->soft ? sp->front.n + moving + sp->tail.n : 0;
+
+    if (now != sp->held)
+        atomic_fetch_add_explicit(&sp->budget->held, now - sp->held, memory_order_relaxed);
+    sp->held = now;
+}
+
+static bool spool_pressed(const struct spool *sp)
+{
+    return sp->soft &&
+           atomic_load_explicit(&sp->budget->held, memory_order_relaxed) > HELD_MANY;
+}
+
+static size_t spool_write_at(const struct spool *sp)
+{
+    return spool_pressed(sp) ? PRESSED_AT : WRITE_AT;
+}
+
 /* One more read of a backend would go over it. */
 static bool spool_at_most(const struct spool *sp)
 {
@@ -91,7 +117,9 @@ static bool spool_at_most(const struct spool *sp)
 
 bool spool_congested(const struct spool *sp)
 {
-    return sp->tail.n >= (sp->full ? WRITE_AT : CONGESTED_AT) || spool_at_most(sp);
+    size_t at = spool_pressed(sp) ? 2 * PRESSED_AT : sp->full ? WRITE_AT : CONGESTED_AT;
+
+    return sp->tail.n >= at || spool_at_most(sp);
 }
 
 int spool_err(const struct spool *sp)
@@ -243,6 +271,7 @@ static void spool_job_done(struct loop *l, struct job *job)
         return;
     }
     spool_go_on(sp);
+    spool_note(sp);
     sp->fn(sp->arg);
 }
 
@@ -292,7 +321,7 @@ static bool spool_read_warm(struct spool *sp, struct chunk *k)
 static void spool_read(struct spool *sp)
 {
     uint64_t have = sp->file_end - sp->file_read;
-    size_t most = sp->soft ? SOFT_READ : READ_SIZE;
+    size_t most = spool_pressed(sp) ? PRESSED_AT : sp->soft ? SOFT_READ : READ_SIZE;
     size_t n = have < most ? (size_t)have : most;
     struct chunk *k = chunk_new(file_run(sp, sp->file_read, n));
 
@@ -384,7 +413,7 @@ static void spool_go_on(struct spool *sp)
             chain_move(&sp->front, &sp->tail); /* what waited for the file is next */
     }
     /* At the limit nothing comes that would make a batch of it. */
-    if (!sp->full && (sp->tail.n >= WRITE_AT || (sp->tail.n && spool_at_most(sp))))
+    if (!sp->full && (sp->tail.n >= spool_write_at(sp) || (sp->tail.n && spool_at_most(sp))))
         spool_write(sp);
 }
 
@@ -393,7 +422,7 @@ static void spool_go_on(struct spool *sp)
 static bool spool_to_front(const struct spool *sp, size_t n)
 {
     return sp->work != WORK_WRITE && sp->file_end == sp->file_read && sp->tail.n == 0 &&
-           sp->front.n + n <= sp->budget->memory;
+           sp->front.n + n <= (spool_pressed(sp) ? PRESSED_AT : sp->budget->memory);
 }
 
 int spool_append(struct spool *sp, const void *p, size_t n)
@@ -403,6 +432,7 @@ int spool_append(struct spool *sp, const void *p, size_t n)
     if (chain_append(spool_to_front(sp, n) ? &sp->front : &sp->tail, p, n) < 0)
         sp->err = GW_ENO_MEMORY;
     spool_go_on(sp);
+    spool_note(sp);
     return sp->err;
 }
 
@@ -412,6 +442,7 @@ int spool_append_chain(struct spool *sp, struct chain *from)
         return sp->err;
     chain_move(spool_to_front(sp, from->n) ? &sp->front : &sp->tail, from);
     spool_go_on(sp);
+    spool_note(sp);
     return sp->err;
 }
 
@@ -436,5 +467,6 @@ size_t spool_take(struct spool *sp, struct chain *to, size_t max)
         done += s.n;
     }
     sp->wanted = done < max;
+    spool_note(sp);
     return done;
 }

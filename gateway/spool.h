@@ -10,7 +10,8 @@
  * Threads  the loop it was made on; file work runs as jobs of the writer threads (THREADS.md,
  *          rule 5)
  * Memory   at most memory + 256 KiB are held, when the caller heeds spool_congested().  A soft
- *          one that nobody takes from has all but 64 KiB in its file once there is one
+ *          one that nobody takes from has all but 64 KiB in its file once there is one; and while
+ *          the soft ones hold more than 4 MiB together, each has some 32 KiB at the most
  */
 #ifndef GATEWAY_SPOOL_H
 #define GATEWAY_SPOOL_H
@@ -28,6 +29,7 @@ struct spool_budget {
     uint64_t limit;             /* I  bytes, 0: none */
     size_t memory;              /* I  bytes of one body kept in memory before its file starts */
     atomic_uint_least64_t used; /* a  relaxed: a gauge */
+    atomic_size_t held;         /* a  bytes that soft spools have in memory; relaxed: a gauge */
 };
 
 /* A job ended: there may be more to take, or room, or an error.  Never from inside a spool_

@@ -24,6 +24,7 @@ struct stream *stream_new(struct conn *c, int32_t id)
     s->id = id;
     s->req.content_length = -1;
     s->out.left = -1;
+    s->out.high = STREAM_OUT_HIGH;
     s->created_ms = loop_now_ms(c->loop);
     s->next = c->streams;
     if (s->next)
@@ -48,6 +49,7 @@ static void stream_free(struct stream *s)
     if (s->wide)
         c->worker->n_wide--;
     c->idle_since_ms = loop_now_ms(c->loop);
+    worker_out_held(c->worker, -s->out.body.n);
     atomic_fetch_sub_explicit(&c->worker->n_streams, 1, memory_order_relaxed);
     chain_fini(&s->in);
     chain_fini(&s->out.body);
@@ -212,6 +214,14 @@ static size_t stream_cut(struct stream *s, size_t n)
     return n;
 }
 
+/* How much of its body is kept for the client before the producer is to wait. */
+static size_t stream_high(const struct stream *s)
+{
+    bool pressed = worker_is_pressed(s->conn->worker);
+
+    return pressed ? STREAM_PRESSED_HIGH : s->out.slow ? STREAM_SLOW_HIGH : STREAM_OUT_HIGH;
+}
+
 static void stream_full_locked(struct stream *s, size_t high)
 {
     lock_assert_held(&s->conn->mu);
@@ -223,7 +233,7 @@ static void stream_full_locked(struct stream *s, size_t high)
 static ssize_t stream_put(struct stream *s, struct chunk *k, const void *p, size_t n)
 {
     struct conn *c = s->conn;
-    size_t high = s->out.slow ? STREAM_SLOW_HIGH : STREAM_OUT_HIGH;
+    size_t high = stream_high(s);
     int rc = 0;
 
     loop_assert_owner(s->loop);
@@ -231,6 +241,8 @@ static ssize_t stream_put(struct stream *s, struct chunk *k, const void *p, size
         free(k);
         return 0;
     }
+    s->out.high = high;
+    loop_scratch_small(s->loop, high == STREAM_PRESSED_HIGH);
     n = stream_cut(s, n);
     if (k)
         k->len = k->off + (uint32_t)n;
@@ -242,8 +254,10 @@ static ssize_t stream_put(struct stream *s, struct chunk *k, const void *p, size
             chain_append_chunk(&s->out.body, k);
         else
             rc = chain_append(&s->out.body, p, n);
-        if (rc == 0)
+        if (rc == 0) {
+            worker_out_held(c->worker, n); /* before some of it is taken */
             c->proto->body_ready(s);
+        }
     }
     size_t buffered = s->out.body.n;
     if (buffered >= high)
@@ -271,16 +285,18 @@ ssize_t stream_send_chunk(struct stream *s, struct chunk *k)
 void stream_slow(struct stream *s, struct chain *ret_back)
 {
     struct stream_out *out = &s->out;
-    struct chunk *kept = chunk_new(STREAM_SLOW_HIGH);
 
     out->slow = true;
+    size_t high = stream_high(s);
+    struct chunk *kept = chunk_new(high);
     lock_take(&s->conn->mu);
-    if (kept && out->body.n > STREAM_SLOW_HIGH) {
-        kept->len = (uint32_t)chain_take(&out->body, kept->data, STREAM_SLOW_HIGH);
+    if (kept && out->body.n > high) {
+        kept->len = (uint32_t)chain_take(&out->body, kept->data, high);
         chain_move(ret_back, &out->body);
+        worker_out_held(s->conn->worker, -ret_back->n);
         chain_append_chunk(&out->body, kept);
         kept = NULL;
-        stream_full_locked(s, STREAM_SLOW_HIGH);
+        stream_full_locked(s, high);
     }
     lock_drop(&s->conn->mu);
     free(kept);
@@ -547,6 +563,7 @@ void stream_out_took_locked(struct stream *s, size_t n)
 {
     lock_assert_held(&s->conn->mu);
     s->out.n_body += n;
+    worker_out_held(s->conn->worker, -n);
     if (s->out.want_writable && s->out.body.n < s->out.low) {
         s->out.want_writable = false;
         stream_event_locked(s, STREAM_EV_WRITABLE);

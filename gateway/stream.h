@@ -73,6 +73,7 @@ struct stream_out {
     bool want_writable; /* m  the producer stopped at the high mark and waits for
                            handler->writable */
     size_t low;         /* m  the low mark then: half of the high one that was met */
+    size_t high;        /* o  the high mark when body was last handed in */
     bool slow;          /* o  the high mark is that for a slow client */
     bool closed;        /* m  the protocol is through with the stream; sent bytes go nowhere */
     uint64_t n_body;    /* m  body bytes the protocol took; for the access log */
@@ -82,7 +83,8 @@ struct stream_out {
 enum {
     STREAM_OUT_HIGH = 128 * 1024,
     STREAM_OUT_LOW = STREAM_OUT_HIGH / 2,
-    STREAM_SLOW_HIGH = 32 * 1024, /* hundreds of slow clients are to cost little */
+    STREAM_SLOW_HIGH = 32 * 1024,    /* hundreds of slow clients are to cost little */
+    STREAM_PRESSED_HIGH = 16 * 1024, /* the same while much waits in this worker */
     STREAM_IN_HIGH = 64 * 1024
 };
 

@@ -37,6 +37,8 @@ struct worker {
     struct send_scratch send;   /* o */
     atomic_uint n_conns;        /* a  relaxed: the acceptor's choice and statistics */
     atomic_uint n_streams;      /* a  relaxed */
+    atomic_size_t out_held;     /* a  bytes of output that wait for clients, in streams and
+                                   connections; relaxed: a gauge */
     unsigned n_wide;            /* o  streams with a wide window (stream_widen) */
     unsigned n_jobs;            /* o  under way on writer threads */
     bool draining;              /* o */
@@ -72,6 +74,20 @@ struct slice worker_date(struct worker *w);
 
 /* One line for a stream that ended. */
 void worker_log_access(struct worker *w, const struct stream *s);
+
+/* So much output waits that each response gets less memory: many slow clients at once. */
+enum { WORKER_OUT_MANY = 2 * 1024 * 1024 };
+
+static inline bool worker_is_pressed(const struct worker *w)
+{
+    return atomic_load_explicit(&w->out_held, memory_order_relaxed) > WORKER_OUT_MANY;
+}
+
+/* Any lease holder: n more bytes wait, or fewer (a negative number, as size_t). */
+static inline void worker_out_held(struct worker *w, size_t n)
+{
+    atomic_fetch_add_explicit(&w->out_held, n, memory_order_relaxed);
+}
 
 static inline struct worker *worker_of(const struct stream *s)
 {

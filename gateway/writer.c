@@ -250,10 +250,9 @@ static bool writer_start(struct writers *w, struct conn *c, struct job *job)
     pthread_attr_t attr;
     pthread_t id;
 
-    if (!t || send_scratch_init(&t->scratch) < 0) {
-        free(t);
+    if (!t)
         return false;
-    }
+    /* Its scratch comes with its first lease: jobs, such as writing spools, need none. */
     t->writers = w;
     t->conn = c;
     t->job = job;
@@ -268,7 +267,6 @@ static bool writer_start(struct writers *w, struct conn *c, struct job *job)
     PTOK(pthread_attr_destroy(&attr));
     if (rc != 0) {
         PTOK(pthread_cond_destroy(&t->wake));
-        send_scratch_fini(&t->scratch);
         free(t);
     }
     return rc == 0;

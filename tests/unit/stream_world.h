@@ -242,6 +242,7 @@ static inline void world_end(void)
         stream_on_close(w.c.streams, GW_ECLIENT_GONE);
     while (world_job())
         ;
+    assert_int_equal(atomic_load(&w.worker.out_held), 0); /* what was counted was given back */
     buf_fini(&w.seen.body);
     buf_fini(&w.worker.params);
     lock_fini(&w.c.mu);

@@ -139,6 +139,7 @@ static int teardown(void **state)
     spool_free(sp);
     assert_true(world_until(l, jobs_done, NULL));
     assert_int_equal(atomic_load(&budget.used), 0);
+    assert_int_equal(atomic_load(&budget.held), 0);
     writers_free(writers);
     loop_free(l);
     assert_int_equal(rmdir(dir), 0);
@@ -616,6 +617,23 @@ static void test_shared_budget(void **state)
     assert_true(world_until(l, taken_all, NULL));
 }
 
+/* Other soft spools hold much: this one gets by with little, and gives back all. */
+static void test_pressed(void **state)
+{
+    (void)state;
+    begin(true);
+    atomic_fetch_add(&budget.held, HELD_MANY);
+    while (n_in < 400 * K) {
+        if (!spool_congested(sp))
+            assert_int_equal(put(PRESSED_AT), 0);
+        assert_true(sp->front.n + sp->tail.n <= 3 * PRESSED_AT);
+        assert_true(world_until(l, jobs_done, NULL));
+    }
+    assert_true(sp->file_end > 300 * K);
+    assert_true(world_until(l, taken_all, NULL));
+    atomic_fetch_sub(&budget.held, HELD_MANY);
+}
+
 int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -640,6 +658,7 @@ int main(void)
         T(test_memory_border),
         T(test_limit_border),
         T(test_shared_budget),
+        T(test_pressed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

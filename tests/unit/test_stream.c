@@ -314,6 +314,27 @@ static void test_marks(void **state)
     assert_int_equal(n_writables, 2);
 }
 
+/* Much waits for other clients of the worker: the producer stops early.  What waits is counted
+ * until it is taken, or the stream ends. */
+static void test_marks_while_much_waits(void **state)
+{
+    static const uint8_t bytes[STREAM_OUT_HIGH];
+
+    (void)state;
+    stream_on_head(s);
+    assert_int_equal(head(200, -1), 0);
+    atomic_store(&w.worker.out_held, WORKER_OUT_MANY + 1);
+    stream_send_body(s, bytes, STREAM_PRESSED_HIGH);
+    assert_int_equal(s->out.high, STREAM_PRESSED_HIGH);
+    assert_true(s->out.want_writable);
+    atomic_fetch_sub(&w.worker.out_held, WORKER_OUT_MANY + 1);
+    assert_int_equal(atomic_load(&w.worker.out_held), STREAM_PRESSED_HIGH);
+    world_take(s, STREAM_PRESSED_HIGH / 2 + 1);
+    assert_int_equal(n_writables, 1);
+    stream_send_body(s, bytes, 10);
+    assert_int_equal(s->out.high, STREAM_OUT_HIGH);
+}
+
 /* ---- failures ---- */
 
 static void test_error_before_the_head(void **state)
@@ -489,6 +510,7 @@ int main(void)
         T(test_body_shorter_than_its_length),
         T(test_no_body),
         T(test_marks),
+        T(test_marks_while_much_waits),
         T(test_error_before_the_head),
         T(test_error_after_the_head),
         T(test_error_nobody_hears),
