@@ -149,7 +149,5 @@ def test_slow_readers(place, start, n, limit):
             for sock in socks:
                 sock.close()
             proc.wait_until(lambda: not spool_files(gateway), 30, "the spools to be gone")
-        # XXX 200 readers at once cost some 70 MiB, half of it holes in the heap: less takes
-        # bounds over all streams of a worker, not only over each.
-        watch.check(32 * MIB if n < 100 else 96 * MIB)
+        watch.check(32 * MIB)
         assert not [e for e in backend.errors if not isinstance(e, OSError)]
