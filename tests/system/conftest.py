@@ -14,7 +14,7 @@ import pytest
 
 HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE), str(HERE.parent)]
-pytest.register_assert_rewrite("lib.gateway", "lib.proc", "lib.client")
+pytest.register_assert_rewrite("lib.gateway", "lib.proc", "lib.client", "lib.runner")
 
 from lib import proc  # noqa: E402
 from lib.gateway import Gateway  # noqa: E402
