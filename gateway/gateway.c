@@ -162,6 +162,16 @@ static int gateway_resolve_names(struct gateway *g)
     return 0;
 }
 
+/* While all that has a timer in the loop is still there. */
+static void gateway_end_names(struct gateway *g)
+{
+    dns_free(g->dns);
+    for (unsigned i = 0; g->pools && i < g->setup->conf->n_pools; i++) {
+        if (g->pools[i])
+            pool_names_stop(g->pools[i]);
+    }
+}
+
 static int gateway_make_workers(struct gateway *g)
 {
     g->workers = calloc(g->n_workers, sizeof(*g->workers));
@@ -230,16 +240,13 @@ static void gateway_end(struct gateway *g)
         worker_stop(&g->workers[i]);
     for (unsigned i = 0; i < g->n_started; i++)
         worker_join(&g->workers[i]);
+    gateway_end_names(g);
     acceptor_free(g->acceptor);
     processes_free(g->processes);
     pool_reports_free(g->reports);
     writers_free(g->writers);
-    dns_free(g->dns);
-    for (unsigned i = 0; g->pools && i < g->setup->conf->n_pools; i++) {
-        if (g->pools[i])
-            pool_names_stop(g->pools[i]);
+    for (unsigned i = 0; g->pools && i < g->setup->conf->n_pools; i++)
         pool_free(g->pools[i]);
-    }
     router_free(g->router);
     for (unsigned i = 0; i < g->n_inited; i++)
         worker_fini(&g->workers[i]);
