@@ -308,6 +308,28 @@ static void check_servers(struct load *l, const struct section *s, const struct 
                  "the address of listen = self has no options");
 }
 
+static void check_health(struct load *l, const struct section *s, const struct conf_pool *pool)
+{
+    static const char *const needs[] = {"health_timeout", "health_path", "health_script"};
+    struct slice path = slice_str(pool->health_path);
+
+    for (size_t i = 0; i < sizeof(needs) / sizeof(needs[0]); i++) {
+        if (pool->n_connect && !pool->health_interval_ms && section_has(s, needs[i]))
+            complain(&l->bad, section_place(s, needs[i]), "%s without health_interval",
+                     needs[i]);
+    }
+    if (pool->health_script && !pool->health_path)
+        complain(&l->bad, section_place(s, "health_script"),
+                 "health_script without health_path");
+    bool ok = !path.n || path.p[0] == '/';
+    for (size_t i = 0; i < path.n; i++) /* RFC 3986 2 has no other bytes */
+        ok &= path.p[i] > ' ' && path.p[i] < 0x7f && path.p[i] != '#';
+    if (!ok)
+        complain(&l->bad, section_place(s, "health_path"),
+                 "health_path = %.*s: must be a path as in a URL, from its first slash",
+                 ECHO(path));
+}
+
 static void check_names(struct load *l, const struct section *s, const struct conf_pool *pool)
 {
     bool any_name = false;
@@ -390,6 +412,7 @@ static void check_pool(struct load *l, const struct section *s)
     }
     check_numbers(l, s, pool);
     check_servers(l, s, pool);
+    check_health(l, s, pool);
     check_names(l, s, pool);
     check_peer_user(l, s, pool);
     check_balance(l, s, pool);

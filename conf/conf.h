@@ -191,6 +191,10 @@ struct conf_pool {
     unsigned queue;              /* requests waiting, 128 */
     int64_t queue_timeout_ms;
     int64_t retry_after_ms;      /* 0: what the queue takes now */
+    int64_t health_interval_ms;  /* between checks of a server; 0: none */
+    int64_t health_timeout_ms;   /* 5s */
+    const char *health_path;     /* path[?query] of a GET; NULL: GET_VALUES, or connect only */
+    const char *health_script;   /* its SCRIPT_FILENAME; NULL: the path */
     int64_t resolve_interval_ms; /* of names in connect, 60s */
     enum conf_balance balance;
     const char *balance_key;     /* "address" or "field NAME" */

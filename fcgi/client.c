@@ -12,7 +12,7 @@
 #include <stddef.h>
 #include <stdlib.h>
 
-#include "pool_priv.h"
+#include "pool_check.h"
 
 enum {
     STDIN_REUSE =
@@ -154,7 +154,7 @@ static void request_abort_running(struct fcgi_request *r)
     uint64_t abort_ms = (uint64_t)fc->pool->conf->abort_timeout_ms;
 
     r->ops = NULL;
-    if (only && (!fcgi_conn_is(fc, FC_ACTIVE) || fc->send_broken)) {
+    if (only && (!fcgi_conn_is(fc, FC_ACTIVE) || fc->send_broken || r->asks_values)) {
         request_release(r, request_leave(r, false));
         free(r);
         return;
@@ -263,8 +263,8 @@ void fcgi_request_time_over(struct fcgi_request *r, int err)
     ops->error(arg, err, FCGI_RETRY_NO);
 }
 
-static struct fcgi_request *request_make(struct pool *pool, struct loop *loop, unsigned worker,
-                                         const struct fcgi_request_ops *ops, void *arg)
+struct fcgi_request *fcgi_request_make(struct pool *pool, struct loop *loop, unsigned worker,
+                                       const struct fcgi_request_ops *ops, void *arg)
 {
     struct fcgi_request *r = calloc(1, sizeof(*r));
 
@@ -285,7 +285,7 @@ struct fcgi_request *fcgi_request_new(struct pool *pool, struct loop *loop, unsi
                                       struct fcgi_asker *asker,
                                       const struct fcgi_request_ops *ops, void *arg)
 {
-    struct fcgi_request *r = request_make(pool, loop, worker, ops, arg);
+    struct fcgi_request *r = fcgi_request_make(pool, loop, worker, ops, arg);
 
     if (!r)
         return NULL;
@@ -456,7 +456,9 @@ void fcgi_request_values(struct fcgi_request *r)
     const struct fcgi_request_ops *ops = r->ops;
     void *arg = r->arg;
 
-    r->answered = true;
+    r->answered = fcgi_check_is_owed(r); /* else it was there, and that is all */
+    if (r->answered)
+        pool_request_answers(r->pool, r);
     request_release(r, request_leave(r, false));
     free(r);
     if (ops)

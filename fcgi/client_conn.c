@@ -6,7 +6,7 @@
 #include <stddef.h>
 #include <unistd.h>
 
-#include "pool_priv.h"
+#include "pool_check.h"
 
 enum {
     BACKLOG_RETRY_MS = 10, /* a unix socket's backlog is full: connect() says EAGAIN at once */
@@ -193,6 +193,7 @@ static void conn_connected(struct fcgi_conn *fc)
     fc->moved_ms = loop_now_ms(l);
     timer_set(l, &fc->timer, STUCK_MS);
     fcgi_conn_flush(fc);
+    fcgi_check_connected(fc);
 }
 
 void fcgi_conn_unopened(struct fcgi_conn *fc, int err)
@@ -228,8 +229,8 @@ static void conn_forget_fd(struct fcgi_conn *fc)
     fc->watched = false;
     fcgi_conn_close_fd(fc);
     fc->reader = (struct fcgi_reader){0};
-    fc->heard = fc->asked = fc->shut = false;
-    fc->n_begun = 1; /* r is */
+    fc->heard = fc->shut = false; /* asked is what r put there, if it did */
+    fc->n_begun = 1;              /* r is */
 }
 
 void fcgi_conn_start(struct fcgi_conn *fc, bool idempotent)
@@ -248,6 +249,7 @@ void fcgi_conn_start(struct fcgi_conn *fc, bool idempotent)
         fcgi_conn_share(fc);
         timer_set(l, &fc->timer, fc->pool->tick_ms);
         fcgi_conn_flush(fc);
+        fcgi_check_connected(fc);
         return;
     }
     fc->reused = false;

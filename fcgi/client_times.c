@@ -4,7 +4,7 @@
  */
 #include <stddef.h>
 
-#include "pool_priv.h"
+#include "pool_check.h"
 
 /* at is over: err; else 0 and *next lowered to it. */
 static int check(uint64_t at, int err, uint64_t now, uint64_t *next)
@@ -62,7 +62,8 @@ bool fcgi_conn_may_be_stuck(const struct fcgi_conn *fc)
     unsigned at = 0;
     const struct fcgi_request *r = fcgi_ids_next(&fc->ids, &at);
 
-    return r && !fc->reused && !fc->heard && !r->stuck && !fcgi_request_speaks(r);
+    return r && !fc->reused && !fc->heard && !r->stuck && !fcgi_request_speaks(r) &&
+           (!r->asks_values || fcgi_check_is_owed(r));
 }
 
 static void check_stuck(struct fcgi_conn *fc, uint64_t now, uint64_t *next)

@@ -4,7 +4,7 @@
 #include <sys/random.h>
 
 #include "address.h"
-#include "pool_priv.h"
+#include "pool_check.h"
 
 /* ---- made and freed ---- */
 
@@ -136,6 +136,7 @@ void pool_free(struct pool *p)
     }
     for (unsigned i = 0; i < p->n_servers; i++)
         servers_free(p->servers[i]);
+    pool_checks_free(p);
     pool_processes_fini(p);
     servers_free(p->retired);
     servers_free(p->free_servers);
@@ -164,8 +165,7 @@ static struct fcgi_conn *pick_locked(struct pool *p, const struct fcgi_request *
     return sv ? conn_take_locked(p, sv, r) : NULL;
 }
 
-static void grant_locked(struct pool *p, struct fcgi_request *r, struct fcgi_conn *fc)
-    REQUIRES(p->mu)
+void pool_grant_locked(struct pool *p, struct fcgi_request *r, struct fcgi_conn *fc)
 {
     r->conn = fc;
     r->prev = NULL;
@@ -189,7 +189,7 @@ static void grant_locked(struct pool *p, struct fcgi_request *r, struct fcgi_con
     health_granted_locked(fc->server, r);
     process_granted_locked(p, fc->server, r);
     p->n_in_flight++;
-    p->stats.n_requests++;
+    p->stats.n_requests += !r->check;
 }
 
 static void ungrant_locked(struct pool *p, struct fcgi_request *r) REQUIRES(p->mu)
@@ -233,7 +233,7 @@ int pool_ask(struct pool *p, struct fcgi_request *r)
     if (p->n_in_flight < p->max && p->n_waiting == 0)
         fc = pick_locked(p, r);
     if (fc)
-        grant_locked(p, r, fc);
+        pool_grant_locked(p, r, fc);
     else
         rc = queue_up_locked(p, r);
     if (rc < 0) { /* the word is on its way */
@@ -285,7 +285,7 @@ static struct fcgi_request *serve_next_locked(struct pool *p, unsigned worker) R
     if (!fc)
         return NULL;
     queue_take_locked(p, next);
-    grant_locked(p, next, fc);
+    pool_grant_locked(p, next, fc);
     return next;
 }
 

@@ -15,6 +15,8 @@
  *          when that one is connected (if it refused) or has a first byte, and out for longer
  *          when not.  A pool none of whose servers will be back within a second is down, and
  *          refuses at once; else requests wait in the queue
+ *          With health_interval checks find that out instead, and take servers out that fail
+ *          one (pool_check.c)
  * Balance  first the servers that are no backups, in rotation, up, and below their max; only
  *          when there is none of them the backups.  Among those: least, the fewest requests at
  *          work for the weight, and in turn by weight among equals; round-robin, in turn by
@@ -88,6 +90,12 @@ void pool_processes_reset(struct pool *p);
 
 /* Where the runners of a cgi pool say what scripts used; before threads start. */
 void pool_use_usage(struct pool *p, unsigned slot, const struct script_usage *usage);
+
+/* ---- checks (health_interval); pool_check.c ---- */
+
+/* Check its servers on that worker's loop, from now on until the pool drains.  Before workers
+ * start.  0 or GW_ENO_MEMORY. */
+int pool_checks_start(struct pool *p, struct loop *loop, unsigned worker);
 
 /* ---- names (connect = HOST:PORT or srv:NAME); the main thread's.  pool_names.c ---- */
 

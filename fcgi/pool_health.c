@@ -6,7 +6,7 @@
 #include <stdio.h>
 
 #include "../gateway/log.h"
-#include "pool_priv.h"
+#include "pool_check.h"
 
 enum {
     OUT_DELAY_MIN = 100, /* ms; doubles up to the maximum */
@@ -20,28 +20,34 @@ enum {
 struct news {
     char name[384]; /* empty: none */
     bool back;
+    bool again; /* it was out before: not logged */
     unsigned delay_ms;
+    const char *check; /* in front of the reason */
     const char *reason;
 };
 
 static void news_log(const struct pool *p, const struct news *n)
 {
-    if (!n->name[0])
+    if (!n->name[0] || n->again)
         return;
     if (n->back)
         log_line(CONF_LOG_NOTICE, "pool=%s server=%s back", p->conf->name, n->name);
     else
-        log_line(CONF_LOG_WARN, "pool=%s server=%s out of rotation: %s, tried again in %u.%u s",
-                 p->conf->name, n->name, n->reason, n->delay_ms / 1000,
+        log_line(CONF_LOG_WARN,
+                 "pool=%s server=%s out of rotation: %s%s, tried again in %u.%u s",
+                 p->conf->name, n->name, n->check, n->reason, n->delay_ms / 1000,
                  n->delay_ms % 1000 / 100);
 }
 
 /* ---- in and out ---- */
 
-static void server_out_locked(struct fcgi_server *sv, bool refused, const char *reason,
-                              struct news *ret_news)
+/* by_check: a check found it, and says so once. */
+static void server_out_locked(struct pool *p, struct fcgi_server *sv, bool refused,
+                              bool by_check, const char *reason, struct news *ret_news)
+    REQUIRES(p->mu)
 {
     unsigned d = sv->out_delay_ms * 2;
+    bool was_out = sv->out;
 
     sv->out_delay_ms = d < OUT_DELAY_MIN   ? OUT_DELAY_MIN
                        : d > OUT_DELAY_MAX ? OUT_DELAY_MAX
@@ -50,7 +56,12 @@ static void server_out_locked(struct fcgi_server *sv, bool refused, const char *
     sv->out_refused = refused;
     sv->probing = false;
     sv->out_until_ms = clock_now_ms() + sv->out_delay_ms;
-    *ret_news = (struct news){.delay_ms = sv->out_delay_ms, .reason = reason};
+    sv->check_due_ms = sv->out_until_ms;
+    checks_poke_locked(p);
+    *ret_news = (struct news){.again = by_check && was_out,
+                              .delay_ms = sv->out_delay_ms,
+                              .check = by_check ? "health check: " : "",
+                              .reason = reason};
     (void)snprintf(ret_news->name, sizeof(ret_news->name), "%s", sv->name);
 }
 
@@ -77,16 +88,27 @@ static bool another_usable_locked(const struct pool *p, const struct fcgi_server
     return false;
 }
 
-void pool_server_health(struct pool *p, struct fcgi_server *sv, bool ok, const char *reason)
+static struct fcgi_server *server_find_locked(const struct pool *p, uint32_t serial)
+    REQUIRES(p->mu)
+{
+    for (unsigned i = 0; i < p->n_servers; i++) {
+        if (p->servers[i]->serial == serial)
+            return p->servers[i];
+    }
+    return NULL;
+}
+
+void pool_server_health(struct pool *p, uint32_t serial, bool ok, const char *reason)
 {
     struct news news = {0};
     bool back = false;
 
     lock_take(&p->mu);
-    if (ok)
+    struct fcgi_server *sv = server_find_locked(p, serial);
+    if (sv && ok)
         back = server_back_locked(sv, &news);
-    else if (!sv->out || sv->out_until_ms <= clock_now_ms())
-        server_out_locked(sv, false, reason, &news);
+    else if (sv && (!sv->out || sv->out_until_ms <= clock_now_ms()))
+        server_out_locked(p, sv, false, true, reason, &news);
     lock_drop(&p->mu);
     news_log(p, &news);
     if (back || !ok)
@@ -102,7 +124,8 @@ void pool_request_connected(struct pool *p, struct fcgi_request *r)
     bool back = false;
 
     lock_take(&p->mu);
-    if (r->probe && sv->out_refused) {
+    /* A check with a path wants to see more than that. */
+    if (r->probe && sv->out_refused && (!r->check || r->asks_values)) {
         r->probe = false;
         back = server_back_locked(sv, &news);
     }
@@ -118,7 +141,7 @@ void pool_request_answers(struct pool *p, struct fcgi_request *r)
         pool_process_answers(p, r);
     if (r->stuck)
         pool_mark_stuck(p, r, false);
-    if (!r->probe)
+    if (!r->probe || (r->check && !r->asks_values))
         return;
     struct news news = {0};
     lock_take(&p->mu);
@@ -138,6 +161,8 @@ enum verdict {
 
 static enum verdict verdict_of(const struct fcgi_request *r, int err)
 {
+    if (r->aborted) /* it may close the connection for that; what came before was counted */
+        return NOT_ITS_FAULT;
     switch (err) {
     case GW_EBACKEND_CONNECT:
     case GW_EBACKEND_CONNECT_TIME:
@@ -161,6 +186,9 @@ void pool_request_failed(struct pool *p, struct fcgi_request *r, int err)
     struct fcgi_server *sv = r->conn->server;
     struct news news = {0};
 
+    /* Who never answered GET_VALUES may do anything with one but refuse the connection. */
+    if (verdict == LETS_DOWN && r->asks_values && !fcgi_check_is_owed(r))
+        verdict = NOT_ITS_FAULT;
     if (verdict == NOT_ITS_FAULT)
         return;
     lock_take(&p->mu);
@@ -171,9 +199,9 @@ void pool_request_failed(struct pool *p, struct fcgi_request *r, int err)
     if (err == GW_EBACKEND_CLOSED && sv->state == SERVER_STARTING)
         sv->took = true;
     /* Of several that were under way when it went out, one counts. */
-    if (r->probe || (!sv->out && (verdict == REFUSES ||
+    if (r->probe || (!sv->out && (verdict == REFUSES || r->check ||
                                   (sv->n_bad >= BAD_MAX && another_usable_locked(p, sv)))))
-        server_out_locked(sv, verdict == REFUSES, gw_err_text(err), &news);
+        server_out_locked(p, sv, verdict == REFUSES, r->check, gw_err_text(err), &news);
     if (news.name[0])
         r->probe = false;
     lock_drop(&p->mu);
@@ -189,6 +217,8 @@ void health_granted_locked(struct fcgi_server *sv, struct fcgi_request *r)
     r->probe = sv->out;
     if (sv->out)
         sv->probing = true;
+    if (r->check)
+        sv->checking = true;
 }
 
 void health_released_locked(struct fcgi_server *sv, struct fcgi_request *r)
@@ -198,6 +228,62 @@ void health_released_locked(struct fcgi_server *sv, struct fcgi_request *r)
     if (r->probe) /* it ended without an answer to the question: the next one asks again */
         sv->probing = false;
     r->probe = false;
+    if (r->check)
+        sv->checking = false;
+}
+
+/* ---- checks ---- */
+
+bool server_is_checked_locked(const struct fcgi_server *sv)
+{
+    const struct pool *p = sv->pool;
+
+    return p->checks && !pool_drains(p) &&
+           (p->conf->health_path || sv->out_refused ||
+            atomic_load_explicit(&sv->has_answered, memory_order_relaxed));
+}
+
+/* A connection to sv for a check, or NULL: not now, for it is busy, and so it works. */
+static struct fcgi_conn *take_for_check_locked(struct pool *p, struct fcgi_server *sv,
+                                               const struct fcgi_request *r) REQUIRES(p->mu)
+{
+    if (p->n_in_flight >= p->max || !server_has_room_locked(sv) || (!sv->out && p->n_waiting))
+        return NULL;
+    return conn_take_locked(p, sv, r);
+}
+
+bool pool_grant_check(struct pool *p, struct fcgi_request *r)
+{
+    uint64_t now = clock_now_ms();
+    struct fcgi_conn *fc = NULL;
+
+    lock_take(&p->mu);
+    for (unsigned i = 0; i < p->n_servers && !fc; i++) {
+        struct fcgi_server *sv = p->servers[i];
+        if (sv->checking || sv->check_due_ms > now ||
+            (sv->out && !server_is_checked_locked(sv)))
+            continue;
+        sv->check_due_ms = now + (uint64_t)p->conf->health_interval_ms;
+        fc = take_for_check_locked(p, sv, r);
+    }
+    if (fc)
+        pool_grant_locked(p, r, fc);
+    lock_drop(&p->mu);
+    return fc;
+}
+
+uint64_t pool_check_due_ms(struct pool *p)
+{
+    uint64_t now = clock_now_ms(), due = now + (uint64_t)p->conf->health_interval_ms;
+
+    lock_take(&p->mu);
+    for (unsigned i = 0; i < p->n_servers; i++) {
+        const struct fcgi_server *sv = p->servers[i];
+        if (!sv->checking && sv->check_due_ms > now && sv->check_due_ms < due)
+            due = sv->check_due_ms;
+    }
+    lock_drop(&p->mu);
+    return due;
 }
 
 /* ---- what is to come ---- */
@@ -243,7 +329,7 @@ uint64_t pool_due_ms_locked(const struct pool *p)
     for (unsigned i = 0; i < p->n_servers; i++) {
         const struct fcgi_server *sv = p->servers[i];
         if (sv->state == SERVER_UP && sv->out && !sv->probing &&
-            (due == 0 || sv->out_until_ms < due))
+            !server_is_checked_locked(sv) && (due == 0 || sv->out_until_ms < due))
             due = sv->out_until_ms;
     }
     return due;

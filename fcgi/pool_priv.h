@@ -6,6 +6,7 @@
  *     pool_names.c    servers by name, which come and go with its addresses
  *     pool_balance.c  which server a request goes to
  *     pool_health.c   which servers are in rotation
+ *     pool_check.c    checks: is a server well?
  *     pool_idle.c     connections as things to be had: fresh, kept, taken over
  *     pool_peer.c     whose its servers may be
  *     pool_share.c    connections that several requests may be on
@@ -13,6 +14,7 @@
  *     pool_process.c  its servers as processes: by what pool_procs.c decides
  *     client.c        a request's life
  *     client_send.c   what it says
+ *     client_check.c  a check's life, where it differs
  *     client_conn.c   a connection: opened, written to, closed
  *     client_input.c  what comes from it, and whose that is
  *     client_times.c  times
@@ -126,6 +128,8 @@ struct fcgi_server {
     unsigned n_stuck;        /* m  fresh connections without a byte for 50 ms: keep no idle */
     bool out;              /* m  out of rotation until out_until_ms, then for all but a probe */
     bool out_refused;      /* m  because it refused connections */
+    bool checking;         /* m  a check is out */
+    uint64_t check_due_ms; /* m  for the next one, with checks */
     bool probing;          /* m  a request is out to see whether it is back */
     unsigned out_delay_ms; /* m  the last one */
     uint64_t out_until_ms; /* m */
@@ -198,7 +202,8 @@ struct fcgi_request {
     unsigned usage_n;          /* m, then o  of server->usage when it was granted */
     fcgi_report_fn *report;    /* o  NULL: nobody asks */
     void *report_arg;          /* o */
-    bool asks_values;          /* o  it is but a GET_VALUES */
+    bool check;                /* I  of its server's health */
+    bool asks_values;          /* I  a check by GET_VALUES, or by a connection alone */
     bool any_input;            /* o  a record for it came */
     bool any_stdout;           /* o  a byte of its response did */
     uint16_t id;               /* o  0: not begun */
@@ -230,6 +235,7 @@ struct pool {
     uid_t peer_user;              /* I  of POOL_PEERS_OWNER and _LISTENER */
     uint64_t tick_ms;             /* I  the shortest of the connections' times */
     struct pool_wake *wakes;      /* I  [n_workers] */
+    struct pool_checks *checks;   /* I  one worker's; NULL: no health_interval */
     atomic_bool draining;         /* a  written under mu; never unset; relaxed */
     struct lock mu;
     struct fcgi_server **servers;            /* m */
@@ -323,6 +329,10 @@ bool pool_take_idle(struct pool *p, struct fcgi_conn *fc, struct loop *loop);
  * answer (THREADS.md, rule 6). */
 void pool_mark_stuck(struct pool *p, struct fcgi_request *r, bool stuck);
 
+/* r, which is in no queue, gets fc. */
+void pool_grant_locked(struct pool *p, struct fcgi_request *r, struct fcgi_conn *fc)
+    REQUIRES(p->mu);
+
 /* ---- pool_server.c ---- */
 
 struct server_spec {
@@ -380,9 +390,10 @@ struct fcgi_server *balance_choose_locked(struct pool *p, const struct fcgi_requ
 enum pool_outlook { OUTLOOK_NONE, OUTLOOK_SOON, OUTLOOK_NOW };
 enum pool_outlook pool_outlook_locked(const struct pool *p) REQUIRES(p->mu);
 
-/* A health check's verdict.  Not ok: out of rotation, for longer each time, because of reason
- * (a constant).  ok: back in rotation if it was out.  Logs what changed.  Any thread. */
-void pool_server_health(struct pool *p, struct fcgi_server *sv, bool ok, const char *reason);
+/* A health check's verdict on the server with that serial, if it is still there.  Not ok: out of
+ * rotation, for longer each time, because of reason.  ok: back in rotation if it was out.  Logs
+ * what changed.  Any thread. */
+void pool_server_health(struct pool *p, uint32_t serial, bool ok, const char *reason);
 
 /* What a request tells about its server, before its slot is given back: connected, a first
  * byte (only if it is a probe, or was stuck), a failure.  r's thread. */
@@ -501,6 +512,9 @@ void fcgi_request_give_up(struct fcgi_request *r);
 
 /* A connection struct whose descriptor is closed goes back to its pool. */
 void fcgi_conn_give_back(struct fcgi_conn *fc, unsigned worker);
+
+struct fcgi_request *fcgi_request_make(struct pool *pool, struct loop *loop, unsigned worker,
+                                       const struct fcgi_request_ops *ops, void *arg);
 
 /* ---- client_send.c ---- */
 

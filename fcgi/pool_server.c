@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "../gateway/siphash.h"
-#include "pool_priv.h"
+#include "pool_check.h"
 
 /* Not secret: the same key finds the same server after a restart, and on another machine. */
 static const struct siphash_key name_key = {{0x6832636769, 0x706f6f6c}};
@@ -76,6 +76,7 @@ static struct fcgi_server *server_add_locked(struct pool *p, const struct server
     sv->hash = siphash(name_key, sv->name, strlen(sv->name)).v[0];
     sv->index = p->n_servers;
     p->servers[p->n_servers++] = sv;
+    checks_poke_locked(p);
     return sv;
 }
 
@@ -139,7 +140,8 @@ bool server_usable_locked(const struct fcgi_server *sv)
 
     if (sv->state != SERVER_UP && !starts)
         return false;
-    return !sv->out || (!sv->probing && sv->out_until_ms <= clock_now_ms());
+    return !sv->out || (!server_is_checked_locked(sv) && !sv->probing &&
+                        sv->out_until_ms <= clock_now_ms());
 }
 
 bool server_has_room_locked(const struct fcgi_server *sv)

@@ -191,6 +191,17 @@ static int gateway_make_workers(struct gateway *g)
     return g->workers ? 0 : GW_ENO_MEMORY;
 }
 
+/* Each pool's on one worker. */
+static int gateway_start_checks(struct gateway *g)
+{
+    for (unsigned i = 0; i < g->setup->conf->n_pools; i++) {
+        unsigned worker = i % g->n_workers;
+        if (pool_checks_start(g->pools[i], g->workers[worker].loop, worker) < 0)
+            return GW_ENO_MEMORY;
+    }
+    return 0;
+}
+
 static int gateway_make(struct gateway *g)
 {
     const struct conf_gateway *c = &g->setup->conf->gateway;
@@ -213,7 +224,9 @@ static int gateway_make(struct gateway *g)
     if (!g->processes || !g->reports)
         return GW_ENO_MEMORY;
     g->acceptor = acceptor_new(g->loop, g->setup, g->workers, g->n_workers);
-    return g->acceptor ? gateway_resolve_names(g) : GW_ENO_MEMORY;
+    if (!g->acceptor || gateway_start_checks(g) < 0)
+        return GW_ENO_MEMORY;
+    return gateway_resolve_names(g);
 }
 
 static int gateway_watch(struct gateway *g)

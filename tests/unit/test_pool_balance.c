@@ -179,7 +179,7 @@ static void test_backup(void **state)
     for (int i = 0; i < 5; i++)
         caller_fini(&callers[i]);
     memset(callers, 0, sizeof(callers));
-    pool_server_health(world.pool, world.pool->servers[0], false, "test");
+    pool_server_health(world.pool, world.pool->servers[0]->serial, false, "test");
     memset(n_at, 0, sizeof(n_at));
     ask_all(2);
     expect_at(0, 2, 0);

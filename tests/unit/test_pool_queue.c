@@ -300,7 +300,7 @@ static void test_down_with_waiters(void **state)
         ask(&c[i]);
     caller_abort(&c[2]);
     world.pool->servers[0]->out_delay_ms = 2500;
-    pool_server_health(world.pool, world.pool->servers[0], false, "told so");
+    pool_server_health(world.pool, world.pool->servers[0]->serial, false, "told so");
     caller_abort(&c[1]); /* the word is on its way */
     turns(2);
     assert_true(c[0].failed);
