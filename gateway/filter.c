@@ -75,12 +75,14 @@ static void filter_data(struct forward *f)
     }
 }
 
+/* More of the file is there. */
 static void more_fn(void *arg)
 {
     struct filter *fl = arg;
+    struct forward *f = fl->f;
 
-    if (fl->f && fl->f->req && fl->f->body_ended)
-        filter_data(fl->f);
+    if (f && f->req && f->granted_ms && (!f->body || f->body_ended)) /* STDIN is through */
+        filter_data(f);
 }
 
 static void more_task(struct loop *l, struct loop_task *task)

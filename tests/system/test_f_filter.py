@@ -324,6 +324,46 @@ def test_client_gone(gateway, backend):
     proc.wait_until(lambda: len(ends) == len(PROTOCOLS), 10, "three ends")
 
 
+def test_file_that_is_not_in_memory(gateway, backend):
+    """... is read by a job, and the same comes out."""
+    path = put(gateway.place / "pages/cold", BIG)
+    with open(path, "rb") as file:
+        os.fsync(file.fileno())
+        os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+    assert gateway.get("/pages/cold").body == BIG.upper()
+
+
+@pytest.mark.heavy
+def test_huge_files_cost_little(gateway, backend):
+    """8 files of 2 GiB on their way to filters that stopped reading: some 200 KiB each."""
+    with open(gateway.place / "pages/huge", "wb") as file:
+        file.truncate(2 << 30)
+    stopped, go_on = [], threading.Event()
+
+    def serve(conn):
+        conn.stdin(conn.begin())
+        n = 0
+        while n < 2 << 20:
+            n += len(conn.record()[2])
+        stopped.append(conn)
+        go_on.wait(60)
+
+    backend.serve = serve
+    before = proc.pss(gateway.gateway_pid())
+    clients = [dial("h1", gateway) for _ in range(8)]
+    try:
+        for client in clients:
+            client.request("GET", "/pages/huge")
+        proc.wait_until(lambda: len(stopped) == len(clients), 60, "stopped filters")
+        grown = proc.pss(gateway.gateway_pid()) - before
+    finally:
+        go_on.set()
+        for client in clients:
+            client.close()
+    print(f"{grown >> 10} KiB for {len(clients)}")
+    assert grown < len(clients) * 400 * 1024
+
+
 # ---- filter_cache ----
 
 def wait_kept(gateway, path, proto="h1", **options):
