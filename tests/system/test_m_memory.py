@@ -24,7 +24,7 @@ ALLOWED = 32 * MIB
 SANITIZED = bool(os.environ.get("H2CGI_SAN"))
 PROTOCOLS = ("h1", "h1s", "h2", "h2c")
 
-pytestmark = pytest.mark.timeout(600)
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
 
 def digest_of(byte_blocks):
@@ -215,7 +215,6 @@ def slow_then_fast(sock, rate, seconds):
         size += len(block)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("tls", [False, True], ids=["h1", "h1s"])
 @pytest.mark.parametrize("size, seconds", [
     pytest.param(64 * MIB, 3, id="64M"),
@@ -233,7 +232,6 @@ def test_slow_reader(gateway, tls, size, seconds):
     watch.check()
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("proto", ["h2", "h2c"])
 @pytest.mark.parametrize("size, seconds", [
     pytest.param(64 * MIB, 3, id="64M"),
@@ -357,7 +355,6 @@ def settled(gateway, same_as=None):
         time.sleep(0.05)
 
 
-@pytest.mark.slow
 @pytest.mark.threads
 @pytest.mark.parametrize("n", [pytest.param(200, id="200"),
                                pytest.param(1000, id="1000", marks=pytest.mark.heavy)])

@@ -21,7 +21,7 @@ PIECE = bytes(range(251)) * 261  # 65511 bytes
 N_PIECES = SIZE // len(PIECE)
 BODY_DIGEST = digest_of([PIECE] * N_PIECES)
 
-pytestmark = pytest.mark.timeout(120)
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]
 
 
 class Sender:

@@ -52,6 +52,7 @@ def test_exit_status(place, start, proto):
     assert found["signal"] == "11" and "exit" not in found
 
 
+@pytest.mark.slow
 def test_cpu_and_memory(place, start):
     """Those of the script and of what it waited for."""
     burn = "perl -e 'my $x = q(x) x (48 << 20); my $t = times; 1 while times() - $t < 0.3;'"

@@ -157,6 +157,7 @@ def test_runner_killed_comes_back(place, start):
     proc.wait_until(lambda: gateway.get("/cgi/hello").status == 200, 10, "an answer")
 
 
+@pytest.mark.slow
 def test_stop_while_everything_is_busy(place, start):
     """SIGTERM with scripts, downloads and idle connections under way: all of it ends."""
     write_file(place / "public/big", b"x" * (64 << 20))
