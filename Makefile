@@ -1,6 +1,6 @@
 # make            build/h2cgi, build/h2cgi-run, the demo applications; installs nothing
 # make run        install what the build needs, build, show the demo site
-# make check      unit, system, and the threaded parts under TSan; under 3 minutes
+# make check      unit, system, and the threaded parts under TSan; a few minutes
 # make test       install what the tests need, run everything, with both sanitizers
 # make lint       GCC and Clang with warnings as errors, clang-tidy
 # make fuzz       the fuzz targets (scripts/fuzz runs them)
