@@ -532,4 +532,28 @@ static inline void world_fcgi_end(void)
     assert_int_equal(rmdir(world.dir), 0);
 }
 
+/* ---- for a group of tests ---- */
+
+static inline int fcgi_setup(void **state)
+{
+    (void)state;
+    world_fcgi();
+    return 0;
+}
+
+static inline int fcgi_teardown(void **state)
+{
+    (void)state;
+    world_fcgi_end();
+    return 0;
+}
+
+static inline struct pool_stats fcgi_stats(void)
+{
+    struct pool_stats s;
+
+    pool_stats(world.pool, &s);
+    return s;
+}
+
 #endif

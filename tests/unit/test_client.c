@@ -8,20 +8,6 @@
 
 #include "fcgi_world.h"
 
-static int setup(void **state)
-{
-    (void)state;
-    world_fcgi();
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    (void)state;
-    world_fcgi_end();
-    return 0;
-}
-
 static void expect(const struct buf *b, const char *text)
 {
     assert_int_equal(buf_len(b), strlen(text));
@@ -77,8 +63,8 @@ static void test_keep_conn_flag(void **state)
         assert_int_equal(is_closed(fd), !rows[i].keep);
         caller_fini(&c);
         if (i == 0) {
-            teardown(state);
-            setup(state);
+            fcgi_teardown(state);
+            fcgi_setup(state);
         }
     }
 }
@@ -355,15 +341,15 @@ static void test_idle_connection_found_closed(void **state)
         caller_fini(&c);
         caller_fini(&d);
         if (!unsafe) {
-            teardown(state);
-            setup(state);
+            fcgi_teardown(state);
+            fcgi_setup(state);
         }
     }
 }
 
 int main(void)
 {
-#define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define T(name) cmocka_unit_test_setup_teardown(name, fcgi_setup, fcgi_teardown)
     const struct CMUnitTest tests[] = {
         T(test_get),
         T(test_keep_conn_flag),

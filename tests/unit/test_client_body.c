@@ -7,20 +7,6 @@
 
 #include "fcgi_world.h"
 
-static int setup(void **state)
-{
-    (void)state;
-    world_fcgi();
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    (void)state;
-    world_fcgi_end();
-    return 0;
-}
-
 /* ---- STDIN ---- */
 
 /* A body in pieces, one by one, each a record of its own or more; what came is what went. */
@@ -289,7 +275,7 @@ static void test_pause_while_the_body_goes(void **state)
 
 int main(void)
 {
-#define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define T(name) cmocka_unit_test_setup_teardown(name, fcgi_setup, fcgi_teardown)
     const struct CMUnitTest tests[] = {
         T(test_stdin),
         T(test_stdin_backpressure),

@@ -7,20 +7,6 @@
 
 #include "fcgi_world.h"
 
-static int setup(void **state)
-{
-    (void)state;
-    world_fcgi();
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    (void)state;
-    world_fcgi_end();
-    return 0;
-}
-
 /* ---- abort ---- */
 
 static void test_abort_running(void **state)
@@ -253,7 +239,7 @@ static void test_waited(void **state)
 
 int main(void)
 {
-#define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define T(name) cmocka_unit_test_setup_teardown(name, fcgi_setup, fcgi_teardown)
     const struct CMUnitTest tests[] = {
         T(test_abort_running),
         T(test_abort_then_end_of_file),

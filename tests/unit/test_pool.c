@@ -8,28 +8,6 @@
 
 #include "fcgi_world.h"
 
-static int setup(void **state)
-{
-    (void)state;
-    world_fcgi();
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    (void)state;
-    world_fcgi_end();
-    return 0;
-}
-
-static struct pool_stats stats(void)
-{
-    struct pool_stats s;
-
-    pool_stats(world.pool, &s);
-    return s;
-}
-
 /* c's request runs on fd: answer it. */
 static void answer(int fd, struct caller *c)
 {
@@ -58,8 +36,8 @@ static void test_order_and_full(void **state)
     for (int i = 0; i < 6; i++)
         ask(&c[i]);
     int a = serve_get(), b = serve_get();
-    assert_int_equal(stats().in_flight, 2);
-    assert_int_equal(stats().waiting, 3);
+    assert_int_equal(fcgi_stats().in_flight, 2);
+    assert_int_equal(fcgi_stats().waiting, 3);
     assert_true(c[5].failed);
     assert_int_equal(c[5].err, GW_EPOOL_FULL);
     assert_false(c[5].retry);
@@ -73,10 +51,10 @@ static void test_order_and_full(void **state)
     answer(a, &c[3]);
     for (unsigned i = 0; i < 5; i++)
         assert_int_equal(c[i].order, i + 1);
-    assert_int_equal(stats().n_requests, 5);
-    assert_int_equal(stats().n_queued, 3);
-    assert_int_equal(stats().n_full, 1);
-    assert_int_equal(stats().idle, 2);
+    assert_int_equal(fcgi_stats().n_requests, 5);
+    assert_int_equal(fcgi_stats().n_queued, 3);
+    assert_int_equal(fcgi_stats().n_full, 1);
+    assert_int_equal(fcgi_stats().idle, 2);
     assert_in_range(pool_retry_after(world.pool), 1, 2);
 }
 
@@ -113,8 +91,8 @@ static void test_queue_timeout(void **state)
     assert_true(clock_now_ms() - begun >= 40);
     assert_int_equal(b.err, GW_EPOOL_TIME);
     assert_true(comes(&c.failed));
-    assert_int_equal(stats().waiting, 0);
-    assert_int_equal(stats().n_timed_out, 2);
+    assert_int_equal(fcgi_stats().waiting, 0);
+    assert_int_equal(fcgi_stats().n_timed_out, 2);
     answer(fd, &a);
 }
 
@@ -129,7 +107,7 @@ static void test_abort_while_waiting(void **state)
         ask(&c[i]);
     int fd = serve_get();
     caller_abort(&c[2]); /* from the middle */
-    assert_int_equal(stats().waiting, 2);
+    assert_int_equal(fcgi_stats().waiting, 2);
     answer(fd, &c[0]);
     serve_again(fd);
     answer(fd, &c[1]);
@@ -174,7 +152,7 @@ static void test_gone_passes_its_grant_on(void **state)
     while (!a.ended)
         world_turn(world.loops[0]); /* the grant is a message to the other loop now */
     ask(&d);
-    assert_int_equal(stats().waiting, 2);
+    assert_int_equal(fcgi_stats().waiting, 2);
     assert_false(b.granted);
     caller_abort(&b);
     serve_again(fd);
@@ -263,7 +241,7 @@ static void test_taken_over(void **state)
     answer(fd, &b);
     hang_up(fd);
     turns(3);
-    assert_int_equal(stats().connections, 0);
+    assert_int_equal(fcgi_stats().connections, 0);
 }
 
 static void test_own_connection_first(void **state)
@@ -298,8 +276,8 @@ static void test_keepalive_limit(void **state)
     }
     for (int i = 0; i < 3; i++)
         answer(fd[i], &c[i]);
-    assert_int_equal(stats().idle, 1);
-    assert_int_equal(stats().connections, 1);
+    assert_int_equal(fcgi_stats().idle, 1);
+    assert_int_equal(fcgi_stats().connections, 1);
     for (int i = 0; i < 3; i++)
         open += !is_closed(fd[i]);
     assert_int_equal(open, 1);
@@ -320,7 +298,7 @@ static void test_connections_never_outnumber_slots(void **state)
     }
     for (int i = 0; i < 4; i++)
         answer(fd[i], &c[i]);
-    assert_int_equal(stats().idle, 4);
+    assert_int_equal(fcgi_stats().idle, 4);
     for (int i = 0; i < 4; i++) {
         d[i].worker = 1;
         ask(&d[i]);
@@ -349,18 +327,18 @@ static void test_stuck(void **state)
     ask(&b);
     int fb = serve_get(); /* two connections, one of which is kept */
     answer(fa, &a);
-    assert_int_equal(stats().idle, 1);
+    assert_int_equal(fcgi_stats().idle, 1);
     turn_for(150);
-    assert_int_equal(stats().idle, 0);
+    assert_int_equal(fcgi_stats().idle, 0);
     assert_true(is_closed(fa));
     ask(&c); /* and none is kept while that lasts */
     int fc = serve_get();
     say(fc, FCGI_STDOUT, "x", 1);
     answer(fc, &c);
-    assert_int_equal(stats().idle, 0);
+    assert_int_equal(fcgi_stats().idle, 0);
     caller_fini(&c);
     answer(fb, &b);
-    assert_int_equal(stats().idle, 1);
+    assert_int_equal(fcgi_stats().idle, 1);
 }
 
 /* The same for a request whose body took its time. */
@@ -376,10 +354,10 @@ static void test_stuck_with_a_body(void **state)
     serve();
     answer(fa, &a);
     turn_for(150);
-    assert_int_equal(stats().idle, 1); /* it waits for its body, not for a thread */
+    assert_int_equal(fcgi_stats().idle, 1); /* it waits for its body, not for a thread */
     fcgi_request_stdin_end(b.r);
     turn_for(150);
-    assert_int_equal(stats().idle, 0);
+    assert_int_equal(fcgi_stats().idle, 0);
     caller_fini(&b);
 }
 
@@ -560,7 +538,7 @@ static void test_bad_address(void **state)
 
 int main(void)
 {
-#define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define T(name) cmocka_unit_test_setup_teardown(name, fcgi_setup, fcgi_teardown)
     const struct CMUnitTest tests[] = {
         T(test_order_and_full),
         T(test_queue_of_none),

@@ -7,28 +7,6 @@
 
 #include "mpx_world.h"
 
-static int setup(void **state)
-{
-    (void)state;
-    world_fcgi();
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    (void)state;
-    world_fcgi_end();
-    return 0;
-}
-
-static struct pool_stats stats(void)
-{
-    struct pool_stats s;
-
-    pool_stats(world.pool, &s);
-    return s;
-}
-
 static void answer(int fd, struct caller *c)
 {
     end(fd, 0, FCGI_REQUEST_COMPLETE);
@@ -57,7 +35,7 @@ static bool no_idle(void *arg)
 {
     (void)arg;
     world_poll(world.loops[1]);
-    return stats().idle == 0;
+    return fcgi_stats().idle == 0;
 }
 
 /* ---- keepalive_time ---- */
@@ -74,9 +52,9 @@ static void test_age(void **state)
     int fa = serve_get(), fb = serve_get();
     answer(fa, &a);
     answer(fb, &b);
-    assert_int_equal(stats().idle, 2);
+    assert_int_equal(fcgi_stats().idle, 2);
     assert_true(world_until(world.loops[0], no_idle, NULL));
-    assert_int_equal(stats().connections, 0);
+    assert_int_equal(fcgi_stats().connections, 0);
     assert_true(is_closed(fa) && is_closed(fb));
     for (unsigned i = 0; i < N_LOOPS; i++)
         assert_false(timer_armed(&world.pool->wakes[i].sweep)); /* nothing is left to look at */
@@ -99,13 +77,13 @@ static void test_age_of_one_in_use(void **state)
     serve_again(fa);
     world.pool->servers[0]->idle[0]->idle_ms -= 60001;
     pool_sweep_fn(world.loops[0], &world.pool->wakes[0].sweep);
-    assert_int_equal(stats().connections, 1);
+    assert_int_equal(fcgi_stats().connections, 1);
     assert_true(is_closed(fb));
     assert_false(is_closed(fa));
     answer(fa, &c);
-    assert_int_equal(stats().idle, 1);
+    assert_int_equal(fcgi_stats().idle, 1);
     pool_sweep_fn(world.loops[0], &world.pool->wakes[0].sweep);
-    assert_int_equal(stats().idle, 1); /* since now */
+    assert_int_equal(fcgi_stats().idle, 1); /* since now */
     assert_true(timer_armed(&world.pool->wakes[0].sweep));
 }
 
@@ -150,7 +128,7 @@ static void test_count(void **state)
         assert_int_equal(keep, i % 3 != 2);
         answer(fd, &c);
         assert_int_equal(is_closed(fd), i % 3 == 2);
-        assert_int_equal(stats().idle, i % 3 != 2);
+        assert_int_equal(fcgi_stats().idle, i % 3 != 2);
     }
     assert_int_equal(world.n_served, 3);
 }
@@ -188,7 +166,7 @@ static void test_count_of_one(void **state)
         ask(&c);
         assert_false(serve_fresh(&fd));
         answer(fd, &c);
-        assert_int_equal(stats().connections, 0);
+        assert_int_equal(fcgi_stats().connections, 0);
     }
 }
 
@@ -241,10 +219,10 @@ static void test_drain(void **state)
     answer(fb, &c);
     serve_again(fb);
     answer(fb, &d);
-    assert_int_equal(stats().idle, 1);
+    assert_int_equal(fcgi_stats().idle, 1);
     pool_drain(world.pool);
     turns(3);
-    assert_int_equal(stats().idle, 0);
+    assert_int_equal(fcgi_stats().idle, 0);
     assert_true(is_closed(fb));
     assert_false(is_closed(fa));
     d = (struct caller){.worker = 1};
@@ -254,7 +232,7 @@ static void test_drain(void **state)
     assert_true(is_closed(fd));
     answer(fa, &a); /* which was to be kept */
     assert_true(is_closed(fa));
-    assert_int_equal(stats().connections, 0);
+    assert_int_equal(fcgi_stats().connections, 0);
 }
 
 /* Who waits gets the connection that is there, for the last time. */
@@ -288,7 +266,7 @@ static void test_drain_and_taken_at_once(void **state)
         ask(&a);
         int first = serve_get();
         answer(first, &a);
-        assert_int_equal(stats().idle, 1);
+        assert_int_equal(fcgi_stats().idle, 1);
         pool_drain(world.pool);
         ask(&b);
         assert_false(serve_fresh(&fd));
@@ -325,7 +303,7 @@ static void test_shared_drain(void **state)
 
 int main(void)
 {
-#define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define T(name) cmocka_unit_test_setup_teardown(name, fcgi_setup, fcgi_teardown)
     const struct CMUnitTest tests[] = {
         T(test_age),
         T(test_age_of_one_in_use),

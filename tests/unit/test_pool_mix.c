@@ -26,28 +26,6 @@ static int jumping_clock(clockid_t id, struct timespec *ts)
 #include "fcgi_world.h"
 #undef clock_gettime
 
-static int setup(void **state)
-{
-    (void)state;
-    world_fcgi();
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    (void)state;
-    world_fcgi_end();
-    return 0;
-}
-
-static struct pool_stats stats(void)
-{
-    struct pool_stats s;
-
-    pool_stats(world.pool, &s);
-    return s;
-}
-
 /* The id of the record that ends what came: STDIN's end, or ABORT_REQUEST. */
 static uint16_t last_id(const uint8_t *in, ssize_t n)
 {
@@ -127,8 +105,8 @@ static void everything_at_once(unsigned seed, unsigned jump_ms)
                 caller_fini(&c[i]);
             }
         }
-        assert_true(stats().in_flight <= 3);
-        assert_true(stats().idle <= 2);
+        assert_true(fcgi_stats().in_flight <= 3);
+        assert_true(fcgi_stats().idle <= 2);
         assert_true(world.pool->servers[0]->n_conns <= 3 &&
                     world.pool->servers[1]->n_conns <= 3);
     }
@@ -157,8 +135,8 @@ static void test_random_times(void **state)
         world.pool_conf.read_timeout_ms = 400;
         world.pool_conf.timeout_ms = 1000;
         everything_at_once(seed, 50);
-        teardown(state);
-        setup(state);
+        fcgi_teardown(state);
+        fcgi_setup(state);
     }
 }
 
@@ -342,7 +320,7 @@ static void test_two_workers(void **state)
 
 int main(void)
 {
-#define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define T(name) cmocka_unit_test_setup_teardown(name, fcgi_setup, fcgi_teardown)
     const struct CMUnitTest tests[] = {
         T(test_random),
         T(test_random_times),

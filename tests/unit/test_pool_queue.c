@@ -8,28 +8,6 @@
 
 #include "fcgi_world.h"
 
-static int setup(void **state)
-{
-    (void)state;
-    world_fcgi();
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    (void)state;
-    world_fcgi_end();
-    return 0;
-}
-
-static struct pool_stats stats(void)
-{
-    struct pool_stats s;
-
-    pool_stats(world.pool, &s);
-    return s;
-}
-
 static void serve_again(int fd)
 {
     turns(3);
@@ -92,8 +70,8 @@ static void test_fair_between_clients(void **state)
             caller_fini(&many[i]);
         answer(fd, &one);
         if (worker == 0) {
-            teardown(state);
-            setup(state);
+            fcgi_teardown(state);
+            fcgi_setup(state);
         }
     }
 }
@@ -171,9 +149,9 @@ static void test_who_gives_way(void **state)
     ask_as(&another, &b[1], 0);
     assert_true(comes(&another.failed)); /* two each: it is refused itself */
     assert_int_equal(another.err, GW_EPOOL_FULL);
-    assert_int_equal(stats().n_full, 3);
-    assert_int_equal(stats().waiting, 4);
-    assert_int_equal(stats().n_queued, 6);
+    assert_int_equal(fcgi_stats().n_full, 3);
+    assert_int_equal(fcgi_stats().waiting, 4);
+    assert_int_equal(fcgi_stats().n_queued, 6);
     answer(fd, &busy);
     struct caller *order[] = {&c[0], &one[0], &one[1], &c[1]};
     for (int i = 0; i < 4; i++) {
@@ -198,7 +176,7 @@ static void test_victim_leaves(void **state)
     caller_abort(&c[1]);
     turns(2);
     assert_false(c[1].failed);
-    assert_int_equal(stats().waiting, 2);
+    assert_int_equal(fcgi_stats().waiting, 2);
     answer(fd, &busy);
     turns(3);
     serve_again(fd);
@@ -229,8 +207,8 @@ static void test_late_before_the_grant(void **state)
         assert_true(late[i].failed);
         assert_int_equal(late[i].err, GW_EPOOL_TIME);
     }
-    assert_int_equal(stats().n_timed_out, 2);
-    assert_int_equal(stats().n_requests, 2);
+    assert_int_equal(fcgi_stats().n_timed_out, 2);
+    assert_int_equal(fcgi_stats().n_requests, 2);
     answer(fd, &next);
 }
 
@@ -251,7 +229,7 @@ static void test_late_grant(void **state)
     turns(3);
     assert_true(late.failed);
     assert_int_equal(late.err, GW_EPOOL_TIME);
-    assert_int_equal(stats().n_timed_out, 1);
+    assert_int_equal(fcgi_stats().n_timed_out, 1);
     serve_again(fd); /* its slot went on */
     answer(fd, &next);
 }
@@ -306,8 +284,8 @@ static void test_down_with_waiters(void **state)
     assert_true(c[0].failed);
     assert_int_equal(c[0].err, GW_EPOOL_DOWN);
     assert_false(c[1].failed || c[2].failed);
-    assert_int_equal(stats().n_down, 2);
-    assert_int_equal(stats().waiting, 0);
+    assert_int_equal(fcgi_stats().n_down, 2);
+    assert_int_equal(fcgi_stats().waiting, 0);
     ask(&d);
     assert_true(comes(&d.failed));
     assert_int_equal(d.err, GW_EPOOL_DOWN);
@@ -346,8 +324,8 @@ static void test_retry_after(void **state)
         for (unsigned k = 0; k < rows[i].n_waiting; k++)
             caller_abort(&c[k]);
         answer(fd, &busy);
-        teardown(state);
-        setup(state);
+        fcgi_teardown(state);
+        fcgi_setup(state);
     }
 }
 
@@ -372,7 +350,7 @@ static void test_pace(void **state)
 
 int main(void)
 {
-#define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define T(name) cmocka_unit_test_setup_teardown(name, fcgi_setup, fcgi_teardown)
     const struct CMUnitTest tests[] = {
         T(test_fair_between_clients),
         T(test_fair_between_tenants),
