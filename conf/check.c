@@ -1,8 +1,43 @@
 #include "load.h"
 
-#include <regex.h>
-
+#include "check_auth.h"
 #include "syntax.h"
+
+/* ---- proxies in front ------------------------------------------------------------------- */
+
+static bool any_proxy_protocol(const struct conf *conf)
+{
+    for (unsigned i = 0; i < conf->n_listens; i++) {
+        if (conf->listens[i].proxy_protocol)
+            return true;
+    }
+    return false;
+}
+
+/* Keys that are nothing without each other: whoever wrote one of them meant something. */
+static void check_trusted(struct load *l, const struct section *s)
+{
+    const struct conf_gateway *g = &l->conf->gateway;
+    const struct schema_gateway *read = s->item;
+    static const struct slice parts[] = {{"address", 7}, {"proto", 5}, {"host", 4}};
+
+    if (g->trusted_field && !section_has(s, "trusted_proxies"))
+        complain(&l->bad, section_place(s, "trusted_field"),
+                 "trusted_field needs trusted_proxies: whose field is believed");
+    if (section_has(s, "trusted_proxies") && !g->trusted_field && !any_proxy_protocol(l->conf))
+        complain(&l->bad, section_place(s, "trusted_proxies"),
+                 "trusted_proxies without trusted_field, and without proxy_protocol = on in a "
+                 "[listen]");
+    if ((g->trusted_proto || g->trusted_host) && !g->trusted_field)
+        complain(&l->bad, section_place(s, "trusted_parts"),
+                 "trusted_parts without trusted_field");
+    for (unsigned i = 0; i < read->n_trusted_parts; i++) {
+        struct slice part = read->trusted_parts[i];
+        if (!slice_eq(part, parts[0]) && !slice_eq(part, parts[1]) && !slice_eq(part, parts[2]))
+            complain(&l->bad, section_place(s, "trusted_parts"),
+                     "trusted_parts = %.*s: must be address, proto or host", ECHO(part));
+    }
+}
 
 /* ---- listeners -------------------------------------------------------------------------- */
 
@@ -28,6 +63,11 @@ static void check_listen(struct load *l, const struct section *s, struct names *
         else if (known < 0)
             complain_no_memory(&l->bad);
     }
+    /* Who may connect may say who he is: that is nobody's default. */
+    if (listen->proxy_protocol && !section_has(&l->sections[LOAD_GATEWAY], "trusted_proxies"))
+        complain(
+            &l->bad, section_place(s, "proxy_protocol"),
+            "proxy_protocol = on needs trusted_proxies in [gateway]: who may send the header");
     if (listen->tls && !any_certificate(l->conf))
         complain(&l->bad, section_place(s, "tls"),
                  "tls = on, but no [site] has a certificate and certificate_key");
@@ -77,6 +117,7 @@ static void check_site(struct load *l, const struct section *s)
         complain(&l->bad, section_place(s, "certificate_key"),
                  "certificate_key without certificate");
     check_role(l, s, "authorizer", site->authorizer);
+    check_site_auth(l, s, site);
     /* The route that derive.c made has the place of its site. */
     if (!site->root && site->routes[0].line == site->line && site->routes[0].file == site->file)
         complain(&l->bad, s->place, "[site %s] has neither a root nor a [route]", s->name);
@@ -95,31 +136,6 @@ static void check_modes(struct load *l, const struct section *s, unsigned mode,
         if (s->given[i].line && keys[i].modes && !(keys[i].modes & mode))
             complain(&l->bad, s->given[i], "\"%s\" has no meaning in %s", keys[i].name, what);
     }
-}
-
-static void check_auth(struct load *l, const struct section *s, const struct conf_route *route)
-{
-    static const char *const needs_basic[] = {"auth_file", "auth_realm", "auth_match"};
-    char why[200];
-    regex_t re;
-
-    if (route->auth_basic && !route->auth_file)
-        complain(&l->bad, section_place(s, "auth"), "auth = basic needs auth_file");
-    for (size_t i = 0; i < sizeof(needs_basic) / sizeof(needs_basic[0]); i++) {
-        if (!route->auth_basic && section_has(s, needs_basic[i]))
-            complain(&l->bad, section_place(s, needs_basic[i]), "%s without auth = basic",
-                     needs_basic[i]);
-    }
-    if (!route->auth_match)
-        return;
-    int err = regcomp(&re, route->auth_match, REG_EXTENDED | REG_NOSUB);
-    if (err) {
-        regerror(err, &re, why, sizeof(why));
-        complain(&l->bad, section_place(s, "auth_match"), "auth_match = %.*s: %s",
-                 ECHO(slice_str(route->auth_match)), why);
-        return;
-    }
-    regfree(&re);
 }
 
 /* Where a route to a pool finds its script. */
@@ -143,11 +159,42 @@ static void check_script(struct load *l, const struct section *s,
     }
 }
 
+/* A route to a pool that looks for files first. */
+static void check_try(struct load *l, const struct section *s, const struct conf_route *route)
+{
+    static const char *const of_files[] = {"precompressed", "listing", "unsent"};
+    const struct conf_pool *pool = &l->conf->pools[route->pool];
+    struct place place = section_place(s, "try");
+
+    for (size_t i = 0; i < sizeof(of_files) / sizeof(of_files[0]); i++) {
+        if (!route->tries.n && section_has(s, of_files[i]))
+            complain(&l->bad, section_place(s, of_files[i]),
+                     "\"%s\" has no meaning in a route to a pool without try", of_files[i]);
+    }
+    if (!route->tries.n)
+        return;
+    /* What it finds would be the programs, whose text is nobody's business. */
+    if (route->suffix.n)
+        complain(
+            &l->bad, place,
+            "try in a route to scripts (*%.*s) would send them as files; it belongs in the "
+            "[site]",
+            SLICE_FMT(route->suffix));
+    else if (pool->cgi && !route->script)
+        complain(&l->bad, place,
+                 "try in a route to a folder of CGI programs would send them as files; with it "
+                 "the route needs script");
+    else if (!route->root && !l->conf->sites[s->index].root)
+        complain(&l->bad, place,
+                 "try looks for files, but neither the route nor its site has "
+                 "a root");
+}
+
 /* What a route to files says of requests to applications is for its filter and authorizer. */
 static void check_roles(struct load *l, const struct section *s, const struct conf_route *route)
 {
     static const char *const of_filter[] = {"filter_cache", "request_body", "response_body",
-                                            "early_hints"};
+                                            "early_hints", "early_hint"};
     bool files = !section_has(s, "pool") && !section_has(s, "redirect");
     bool filtered = section_has(s, "filter");
 
@@ -159,7 +206,7 @@ static void check_roles(struct load *l, const struct section *s, const struct co
                      "\"%s\" has no meaning in a route without a pool or filter", of_filter[i]);
     }
     if (filtered && route->filter_cache &&
-        (route->authorizer || (route->auth_basic && !route->auth_match)))
+        (route->authorizer || (route->auth.basic && !route->auth_match)))
         complain(&l->bad, section_place(s, "filter_cache"),
                  "filter_cache = on keeps nothing where clients have to be let in (%s)",
                  route->authorizer ? "authorizer" : "auth = basic");
@@ -180,6 +227,22 @@ static void check_absolute(struct load *l, const struct section *s, const char *
     }
 }
 
+/* A limit of its own for users, where nobody is asked for a name, would never count any. */
+static void check_limits(struct load *l, const struct section *s, const char *key,
+                         const struct conf_limit *list, unsigned n)
+{
+    const struct conf_route *route = s->item;
+
+    if (!section_has(s, key) || route->auth.basic || route->authorizer)
+        return;
+    for (unsigned i = 0; i < n; i++) {
+        if (list[i].by == CONF_BY_USER)
+            complain(&l->bad, section_place(s, key),
+                     "%s = %.*s: no user is known without auth or authorizer", key,
+                     ECHO(list[i].text));
+    }
+}
+
 static void check_route(struct load *l, const struct section *s)
 {
     const struct conf_route *route = s->item;
@@ -195,12 +258,16 @@ static void check_route(struct load *l, const struct section *s)
         check_modes(l, s, SCHEMA_TO_TARGET, "a route with a redirect");
     else
         check_modes(l, s, SCHEMA_FILES, "a route without a pool");
-    check_auth(l, s, route);
+    check_route_auth(l, s, route);
     check_roles(l, s, route);
+    check_limits(l, s, "rate", route->rate, route->n_rate);
+    check_limits(l, s, "requests_at_once", route->at_once, route->n_at_once);
     check_absolute(l, s, "sendfile_root", route->sendfile_root, route->n_sendfile_root);
     check_absolute(l, s, "accel_redirect", route->accel_redirect, route->n_accel_redirect);
-    if (route->pool >= 0)
+    if (route->pool >= 0) {
         check_script(l, s, route);
+        check_try(l, s, route);
+    }
     if (!to_pool && !section_has(s, "redirect") && !route->root && !site->root)
         complain(
             &l->bad, s->place,
@@ -472,6 +539,8 @@ void conf_check(struct load *l)
             check_pool(l, s);
             break;
         case SCHEMA_GATEWAY:
+            check_trusted(l, s);
+            break;
         case SCHEMA_SECTIONS:
             break;
         }

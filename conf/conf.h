@@ -15,16 +15,56 @@
 #include <sys/types.h>
 
 #include "../gateway/arena.h"
+#include "access.h"
+#include "compress.h"
+#include "limit.h"
 
-/* NAME=VALUE, in the order of the file. */
-struct conf_env {
+/* A key of a family, env.NAME = VALUE, in the order of the file; what else a family keeps of its
+ * keys follows in structs that begin with it. */
+struct conf_pair {
     struct slice name, value;
+};
+
+/* error_page.404 = TARGET, error_page.5xx = =200 TARGET */
+struct conf_error_page {
+    struct conf_pair pair;
+    unsigned first, last; /* statuses it is for */
+    struct slice target;  /* path?query of the site, or a URL; empty: the gateway's own page */
+    int status;           /* to answer with; 0: the error's, -1: the target's */
 };
 
 enum conf_writer { CONF_WRITER_AUTO, CONF_WRITER_ALWAYS };
 enum conf_body { CONF_BODY_AUTO, CONF_BODY_SPOOL, CONF_BODY_STREAM };
-enum conf_links { CONF_LINKS_INSIDE, CONF_LINKS_FOLLOW };
+enum conf_links { CONF_LINKS_INSIDE, CONF_LINKS_FOLLOW, CONF_LINKS_OWNER, CONF_LINKS_NEVER };
+/* What a file may lie beside itself as; the bits of gateway/accept_encoding.h. */
+enum { CONF_CODING_BR = 1, CONF_CODING_ZSTD = 2, CONF_CODING_GZIP = 4 };
+
+/* One of the words of try, in their order. */
+enum conf_try_kind {
+    CONF_TRY_FILE,   /* found where path is a file */
+    CONF_TRY_FOLDER, /* where it is a folder with an index, or to be listed */
+    CONF_TRY_GO, /* the last: path, and perhaps query, are routed in place of the request's */
+    CONF_TRY_STATUS, /* the last */
+};
+
+struct vars;
+
+struct conf_try {
+    enum conf_try_kind kind;
+    bool as_asked; /* $uri, $uri/: the request's own path */
+    int status;
+    const struct vars *path;
+};
+
+struct conf_tries {
+    struct conf_try *at;
+    unsigned n; /* 0: none */
+};
+
+enum conf_underscores { CONF_UNDERSCORES_DROP, CONF_UNDERSCORES_PASS };
 enum conf_tristate { CONF_UNSET = -1, CONF_OFF = 0, CONF_ON = 1 };
+/* The field that a trusted proxy names its client in. */
+enum conf_trusted_field { CONF_TRUST_NONE, CONF_TRUST_X_FORWARDED_FOR, CONF_TRUST_FORWARDED };
 /* The same order as syslog's, so that a smaller number is worse. */
 enum conf_level {
     CONF_LOG_ERROR = 3,
@@ -46,8 +86,11 @@ struct conf_gateway {
     int64_t spool_memory; /* bytes of one body kept in memory before its file starts, 64K */
     int64_t spool_limit;  /* bytes in spool files, over all requests, 4G */
     unsigned max_connections;
-    const char *access_log; /* path, "off" or "stderr" */
-    const char *error_log;  /* path or "stderr" */
+    unsigned open_files;         /* kept open between requests, over all workers; 0: none */
+    int64_t open_files_valid_ms; /* 1s: then the path to one is walked again */
+    int64_t open_files_memory;   /* bytes of small ones, over all workers, 16M */
+    const char *access_log;      /* path, "off" or "stderr" */
+    const char *error_log;       /* path or "stderr" */
     enum conf_level error_level;
     const char *pid_file; /* runtime_dir/h2cgi.pid unless set */
     int64_t handshake_timeout_ms;
@@ -55,18 +98,53 @@ struct conf_gateway {
     int64_t body_timeout_ms;
     int64_t idle_timeout_ms;
     int64_t write_timeout_ms;
+    unsigned connection_requests;             /* then it is closed gracefully; 0: never */
+    int64_t connection_age_ms;                /* the same */
+    unsigned tls_key_updates;                 /* of one connection */
+    int64_t body_min_rate, response_min_rate; /* bytes a second; 0: none */
     int64_t drain_timeout_ms;
+    bool websocket;               /* some route has websocket = on */
     int64_t head_limit;           /* bytes of a request head, h2: of the field list; 64K */
     unsigned head_fields;         /* fields of a request head, 100 */
     unsigned h2_streams;          /* SETTINGS_MAX_CONCURRENT_STREAMS, 100 */
     int64_t h2_stream_window;     /* bytes, 64K */
-    int64_t h2_connection_window; /* bytes, 16M: more than h2_streams full streams */
+    int64_t h2_stream_window_max; /* bytes, 32M: to which it grows */
+    int64_t h2_window_memory;     /* bytes, 256M: by which all may grow */
+    int64_t h2_connection_window; /* bytes, 128M: more than h2_streams full streams, and as much
+                                     again for those that grew */
     unsigned
         h2_resets; /* resets by the client, and caused by it, per 30 s before it is cut off */
-    int64_t filter_cache_size;  /* bytes, all answers of filters together; 16M */
-    int64_t filter_cache_entry; /* bytes of one of them; 1M */
+    struct cidr_set trusted_proxies; /* whose word on their clients is taken */
+    enum conf_trusted_field trusted_field;
+    bool trusted_address, trusted_proto, trusted_host; /* what is taken of it: trusted_parts */
+    int64_t compress_memory;     /* bytes, of all encoders together; 64M */
+    int64_t filter_cache_size;   /* bytes, all answers of filters together; 16M */
+    int64_t filter_cache_entry;  /* bytes of one of them; 1M */
+    unsigned client_connections; /* of one client address at once; 0: any number */
+    unsigned client_requests;    /* at work at once; 0: any number */
+    unsigned client_resets;      /* per 30 s; 0: any number */
+    int64_t client_cost_ms;      /* of given-up requests, per minute; 0: any time */
+    unsigned client_table;       /* client addresses with an account */
+    struct cidr *client_exempt;  /* who has none */
+    unsigned n_client_exempt;
+    unsigned limit_table;            /* accounts of rate, requests_at_once and auth_failures */
+    struct conf_limit auth_failures; /* of one client address, of one file; n = 0: any number */
     unsigned h2_control_frames; /* PING + SETTINGS + empty frames + unknown ones per 10 s before
                                    it is cut off */
+};
+
+/* Who is asked for a name and password, and what else may let him in. */
+enum conf_satisfy { CONF_SATISFY_ALL, CONF_SATISFY_ANY };
+
+struct conf_auth {
+    int basic;              /* 0, 1; -1: the site's */
+    const char *realm;      /* "restricted" unless set */
+    const char *file;       /* htpasswd */
+    const char *group_file; /* "group: user user" */
+    struct slice *users;    /* who of the file may come in; with neither: all of it */
+    struct slice *groups;
+    unsigned n_users, n_groups;
+    int satisfy; /* enum conf_satisfy: deny and allow, auth, authorizer; -1: the site's */
 };
 
 struct conf_listen {
@@ -74,9 +152,30 @@ struct conf_listen {
     const char **addresses; /* as written: host:port, *:port, [v6]:port, unix:/path */
     unsigned n_addresses;
     bool tls;
+    bool proxy_protocol;         /* each connection begins with a PROXY header */
+    struct access_lists lists;   /* deny, allow */
+    const struct access *access; /* who is not is cut off at once; NULL: everybody may */
+};
+
+enum conf_expires_kind {
+    CONF_EXPIRES_UNSET,
+    CONF_EXPIRES_OFF,
+    CONF_EXPIRES_PAST,
+    CONF_EXPIRES_AGE
+};
+
+/* How long caches may keep an answer. */
+struct conf_expires {
+    enum conf_expires_kind kind; /* UNSET: the site's */
+    int64_t age_s;               /* of CONF_EXPIRES_AGE */
+    struct slice cache_control;  /* value of the field */
 };
 
 struct conf_pool;
+struct vars;
+struct conf_rewrite;     /* rewrite.h */
+struct conf_header;      /* fields.h */
+struct conf_expires_ext; /* fields.h */
 
 struct conf_route {
     struct slice pattern; /* as written, without a leading "= " */
@@ -98,23 +197,58 @@ struct conf_route {
     unsigned n_sendfile_root;
     struct slice *accel_redirect; /* paths of X-Accel-Redirect; none: not honoured */
     unsigned n_accel_redirect;
-    bool internal;        /* only for X-Accel-Redirect */
-    int redirect_status;  /* 301, 302, 303, 307, 308; 0: none */
-    const char *redirect; /* target as written, or NULL */
-    struct conf_env *env; /* request variables (FastCGI parameters) */
+    bool internal;                  /* only for X-Accel-Redirect */
+    int redirect_status;            /* 301, 302, 303, 307, 308; 0: none */
+    const char *redirect;           /* target as written, or NULL */
+    const struct vars *redirect_to; /* the same */
+    struct conf_pair *env; /* request variables (FastCGI parameters), the site's among them */
     unsigned n_env;
-    bool auth_basic;
-    const char *auth_realm; /* "restricted" unless set */
-    const char *auth_file;
+    struct conf_rewrite *rewrite; /* beside the site's, which come before any route */
+    unsigned n_rewrite;
+    struct conf_header *header; /* the site's among them */
+    unsigned n_header;
+    struct conf_expires_ext *expires_ext; /* the site's among them */
+    unsigned n_expires_ext;
+    struct conf_expires expires;         /* the site's unless set */
+    bool has_field_rules;                /* any of these, or hsts */
+    struct conf_error_page *error_pages; /* the site's among them */
+    unsigned n_error_pages;
+    int error_page_intercept;    /* 0: off, 1: on, -1: the site's */
+    struct access_lists lists;   /* deny, allow */
+    const struct access *access; /* the site's unless it has lists; NULL: everybody */
+    struct conf_limit *rate;     /* the site's unless it has some */
+    unsigned n_rate;
+    struct conf_limit *at_once; /* likewise */
+    unsigned n_at_once;
+    int limits_dry_run;     /* -1: the site's */
+    struct conf_auth auth;  /* the site's, key by key, unless the route says */
     const char *auth_match; /* POSIX extended regular expression on path?query, or NULL: all */
     enum conf_tristate script_check; /* CONF_UNSET: on, but off for a pool with a TCP address */
     int64_t body_limit;              /* -1: the site's */
     int request_body;                /* enum conf_body, -1: the site's */
     int response_body;               /* enum conf_body (SPOOL or STREAM), -1: the site's */
     int early_hints;                 /* 0: off, 1: learn, -1: the site's */
-    int64_t response_spool_limit;    /* 0: none, -1: the site's */
-    int links;                       /* enum conf_links, -1: the site's */
-    const char *file;                /* where the section is, for the log */
+    struct slice *early_hint;        /* link-values; the site's unless it has some */
+    unsigned n_early_hint;
+    int push;                     /* -1: the site's */
+    bool websocket;               /* its pool may be spoken to over WebSocket */
+    int64_t websocket_timeout_ms; /* -1: the site's */
+    int underscores;              /* enum conf_underscores, -1: the site's */
+    int64_t response_spool_limit; /* 0: none, -1: the site's */
+    int links;                    /* enum conf_links, -1: the site's */
+    struct conf_tries tries;      /* the site's unless it has some; to a pool: its own only, and
+                                  what they do not find the pool has */
+    struct conf_pair *types;      /* media types by extension, the site's among them */
+    unsigned n_types;
+    const char *charset;  /* of text types; "": none, NULL: as mime.h has it */
+    int precompressed;    /* CONF_CODING_*: forms of a file that may lie beside it */
+    struct slice *unsent; /* ends of names of programs; the site's unless it has some */
+    unsigned n_unsent;
+    bool own_unsent; /* it has */
+    int hidden;      /* names that begin with a dot are found; -1: the site's */
+    int listing;     /* 0: off, 1: on, -1: the site's */
+    const struct conf_compress *compress; /* NULL: off */
+    const char *file;                     /* where the section is, for the log */
     unsigned line;
 };
 
@@ -131,8 +265,47 @@ struct conf_site {
     enum conf_body response_body;
     int64_t response_spool_limit; /* bytes that wait of one response, 16M; 0: no limit */
     int early_hints;              /* 0: off, 1: learn */
+    struct slice *early_hint;     /* link-values */
+    unsigned n_early_hint;
+    bool push;
+    int64_t websocket_timeout_ms; /* 5m unless set */
+    enum conf_underscores underscores;
     enum conf_links links;
+    int hidden; /* names that begin with a dot are found */
+    struct slice *unsent;
+    unsigned n_unsent;
+    struct conf_tries tries;
+    struct conf_pair *types;
+    unsigned n_types;
+    const char *charset;
+    int precompressed;
+    int listing;   /* 0: off, 1: on */
+    bool is_serve; /* of h2cgi serve: its listing greets, and names the other port: */
+    const char *serve_http, *serve_https; /* URLs; NULL: not known */
+    const struct conf_compress *compress;
+    struct conf_pair *env; /* request variables of its routes */
+    unsigned n_env;
+    struct conf_rewrite *rewrite;
+    unsigned n_rewrite;
+    struct conf_header *header;
+    unsigned n_header;
+    struct conf_expires_ext *expires_ext;
+    unsigned n_expires_ext;
+    struct conf_expires expires;
+    struct slice hsts;    /* value of Strict-Transport-Security; empty: not sent */
+    bool has_field_rules; /* any of these */
+    struct conf_error_page *error_pages; /* of its routes, and where none was found */
+    unsigned n_error_pages;
+    int error_page_intercept;           /* 0: off, 1: on */
     const struct conf_pool *authorizer; /* NULL: none */
+    struct access_lists lists;          /* deny, allow */
+    const struct access *access;        /* NULL: everybody */
+    struct conf_auth auth;
+    struct conf_limit *rate;
+    unsigned n_rate;
+    struct conf_limit *at_once;
+    unsigned n_at_once;
+    int limits_dry_run;
     struct conf_route *routes; /* in the order of the file, then one for the files of root
                                   unless a route for "/" is there */
     unsigned n_routes;
@@ -180,7 +353,7 @@ struct conf_pool {
     const char *self_address; /* as connect has it, {slot} where the slot's number goes */
     const char *user;         /* NULL: the gateway's user, or whoever started us */
     const char *peer_user; /* whose the servers must be; NULL: anybody's, listen_self: user's */
-    struct conf_env *env;  /* environment of the processes */
+    struct conf_pair *env; /* environment of the processes */
     unsigned n_env;
     unsigned max_requests; /* in flight, the whole pool; connect: 16; spawned: processes *
                               requests_per_process */

@@ -3,6 +3,9 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "derive_files.h"
+#include "family.h"
+#include "fields.h"
 #include "syntax.h"
 #include "value.h"
 
@@ -46,12 +49,34 @@ static const char *resolver(struct load *l, const struct schema_gateway *g)
     return list;
 }
 
+static void derive_trusted(struct load *l, const struct schema_gateway *read)
+{
+    struct conf_gateway *g = &l->conf->gateway;
+    struct cidr_set *set = &g->trusted_proxies;
+    size_t n = read->n_trusted_proxies;
+
+    set->rules = arena_zalloc(&l->conf->arena, (n + 1) * sizeof(*set->rules));
+    if (!set->rules) {
+        complain_no_memory(&l->bad);
+        return;
+    }
+    for (set->n = 0; set->n < n; set->n++)
+        set->rules[set->n].block = read->trusted_proxies[set->n];
+    cidr_set_build(set); /* all say the same */
+    for (unsigned i = 0; i < read->n_trusted_parts; i++) {
+        g->trusted_address |= slice_eq(read->trusted_parts[i], SLICE("address"));
+        g->trusted_proto |= slice_eq(read->trusted_parts[i], SLICE("proto"));
+        g->trusted_host |= slice_eq(read->trusted_parts[i], SLICE("host"));
+    }
+}
+
 static void derive_gateway(struct load *l)
 {
     const struct section *s = &l->sections[LOAD_GATEWAY];
     struct conf_gateway *g = &l->conf->gateway;
 
     *g = ((const struct schema_gateway *)s->item)->conf;
+    derive_trusted(l, s->item);
     g->resolver = resolver(l, s->item);
     if (!section_has(s, "runtime_dir"))
         g->runtime_dir = runtime_dir(l);
@@ -60,6 +85,176 @@ static void derive_gateway(struct load *l)
             geteuid() == 0 ? "/var/spool/h2cgi" : KEEP(l, "%s/spool", g->runtime_dir);
     if (!section_has(s, "pid_file"))
         g->pid_file = KEEP(l, "%s/h2cgi.pid", g->runtime_dir);
+}
+
+/* ---- deny, allow ------------------------------------------------------------------------ */
+
+/* What the lists of a section say; outer where it has none. */
+static const struct access *derive_access(struct load *l, const struct section *s,
+                                          const struct access_lists *lists,
+                                          const struct access *outer)
+{
+    const struct cidr *twice;
+    char text[CIDR_TEXT];
+
+    if (!lists->n_deny && !lists->n_allow)
+        return outer;
+    const struct access *access = access_new(&l->conf->arena, lists, &twice);
+    if (twice) {
+        cidr_text(twice, text);
+        complain(&l->bad, section_place(s, "allow"), "%s is in both deny and allow", text);
+    } else if (!access) {
+        complain_no_memory(&l->bad);
+    }
+    return access;
+}
+
+/* ---- rate, requests_at_once ------------------------------------------------------------- */
+
+static void drop_off(struct conf_limit *list, unsigned *n)
+{
+    if (*n == 1 && !list[0].n)
+        *n = 0;
+}
+
+/* ---- early_hint, push ------------------------------------------------------------------- */
+
+static void derive_hints(struct conf_route *route, const struct conf_site *site)
+{
+    if (!route->n_early_hint) {
+        route->early_hint = site->early_hint;
+        route->n_early_hint = site->n_early_hint;
+    }
+    if (route->n_early_hint == 1 && !route->early_hint[0].n)
+        route->n_early_hint = 0;
+    if (route->push < 0)
+        route->push = site->push;
+}
+
+/* The very rules of the site, so that they count over all routes that have them. */
+static void derive_limits(struct conf_route *route, const struct conf_site *site)
+{
+    if (!route->n_rate) {
+        route->rate = site->rate;
+        route->n_rate = site->n_rate;
+    }
+    if (!route->n_at_once) {
+        route->at_once = site->at_once;
+        route->n_at_once = site->n_at_once;
+    }
+    drop_off(route->rate, &route->n_rate);
+    drop_off(route->at_once, &route->n_at_once);
+    if (route->limits_dry_run < 0)
+        route->limits_dry_run = site->limits_dry_run;
+}
+
+/* ---- families --------------------------------------------------------------------------- */
+
+/* A list of a family: elements that begin with a struct conf_pair. */
+struct pairs {
+    const char *list;
+    unsigned n;
+    size_t size; /* of an element */
+    bool any_case;
+};
+
+static struct slice pair_name(const struct pairs *p, unsigned i)
+{
+    return ((const struct conf_pair *)(const void *)(p->list + i * p->size))->name;
+}
+
+static bool pairs_have(const struct pairs *p, struct slice name)
+{
+    for (unsigned i = 0; i < p->n; i++) {
+        struct slice other = pair_name(p, i);
+        if (p->any_case ? slice_ieq(other, name) : slice_eq(other, name))
+            return true;
+    }
+    return false;
+}
+
+/* The inner list behind what the outer one has of other names.  NULL when memory is out. */
+static char *merge_pairs(struct load *l, struct pairs outer, struct pairs inner,
+                         unsigned *ret_n)
+{
+    char *all = arena_zalloc(&l->conf->arena, (outer.n + (size_t)inner.n + 1) * inner.size);
+    unsigned n = 0;
+
+    if (!all) {
+        complain_no_memory(&l->bad);
+        return NULL;
+    }
+    for (unsigned i = 0; i < outer.n; i++) {
+        if (!pairs_have(&inner, pair_name(&outer, i)))
+            memcpy(all + n++ * outer.size, outer.list + i * outer.size, outer.size);
+    }
+    if (inner.n)
+        memcpy(all + n * inner.size, inner.list, inner.n * inner.size);
+    *ret_n = n + inner.n;
+    return all;
+}
+
+/* What a site says of a family is what its routes say of it, name by name, where they do not. */
+#define DERIVE_FAMILY(l, site, route, list, family)                                            \
+    do {                                                                                       \
+        struct pairs outer_ = {(const void *)(site)->list, (site)->n_##list,                   \
+                               sizeof(*(site)->list), (family)->any_case};                     \
+        struct pairs inner_ = {(const void *)(route)->list, (route)->n_##list,                 \
+                               sizeof(*(route)->list), (family)->any_case};                    \
+        if (outer_.n)                                                                          \
+            (route)->list = (void *)merge_pairs((l), outer_, inner_, &(route)->n_##list);      \
+    } while (0)
+
+static void derive_families(struct load *l, struct conf_route *route,
+                            const struct conf_site *site)
+{
+    DERIVE_FAMILY(l, site, route, env, &family_env);
+    DERIVE_FAMILY(l, site, route, header, &family_header);
+    DERIVE_FAMILY(l, site, route, expires_ext, &family_expires);
+    DERIVE_FAMILY(l, site, route, error_pages, &family_error_page);
+    if (route->error_page_intercept < 0)
+        route->error_page_intercept = site->error_page_intercept;
+    DERIVE_FAMILY(l, site, route, types, &family_type);
+    if (route->expires.kind == CONF_EXPIRES_UNSET)
+        route->expires = site->expires;
+    route->has_field_rules = route->n_header || route->n_expires_ext || site->hsts.n ||
+                             route->expires.kind > CONF_EXPIRES_OFF;
+}
+
+static void derive_site_fields(struct conf_site *site)
+{
+    site->has_field_rules = site->n_header || site->n_expires_ext || site->hsts.n ||
+                            site->expires.kind > CONF_EXPIRES_OFF;
+}
+
+/* ---- auth, satisfy ---------------------------------------------------------------------- */
+
+static bool is_anybody(const struct conf_auth *a)
+{
+    return a->n_users == 1 && slice_eq(a->users[0], SLICE("*"));
+}
+
+/* Key by key, but who may come in is one list of users and groups. */
+static void derive_auth(struct conf_auth *a, const struct conf_auth *site)
+{
+    if (a->basic < 0)
+        a->basic = site->basic;
+    if (a->satisfy < 0)
+        a->satisfy = site->satisfy;
+    if (!a->realm)
+        a->realm = site->realm;
+    if (!a->file)
+        a->file = site->file;
+    if (!a->group_file)
+        a->group_file = site->group_file;
+    if (!a->n_users && !a->n_groups) {
+        a->users = site->users;
+        a->n_users = site->n_users;
+        a->groups = site->groups;
+        a->n_groups = site->n_groups;
+    }
+    if (is_anybody(a))
+        a->n_users = 0;
 }
 
 /* ---- [pool] ----------------------------------------------------------------------------- */
@@ -168,6 +363,11 @@ static const struct conf_pool *route_authorizer(struct load *l, const struct sec
     return strcmp(name, "off") == 0 ? NULL : pool_called(l, s, "authorizer", name);
 }
 
+static const struct conf_compress *compress_if_on(const struct conf_compress *c)
+{
+    return c->n ? c : NULL;
+}
+
 /* Copy what was read of a route behind the routes its site has by now. */
 static void take_route(struct load *l, struct section *s)
 {
@@ -187,7 +387,17 @@ static void take_route(struct load *l, struct section *s)
     route->pool =
         read->pool ? reference(l, section_place(s, "pool"), SCHEMA_POOL, read->pool) : -1;
     route->authorizer = route_authorizer(l, s, site, read->authorizer);
+    route->access = derive_access(l, s, &route->lists, site->access);
+    derive_auth(&route->auth, &site->auth);
+    derive_limits(route, site);
+    derive_hints(route, site);
+    derive_families(l, route, site);
+    derive_files_route(l, s, read, route, site);
+    route->compress = compress_if_on(compress_derive(l, s, &read->compress, site->compress));
     route->filter = pool_called(l, s, "filter", read->filter);
+    if (route->websocket_timeout_ms < 0)
+        route->websocket_timeout_ms = site->websocket_timeout_ms;
+    l->conf->gateway.websocket |= route->websocket;
     if (route->script_check == CONF_UNSET && route->pool >= 0)
         route->script_check = has_tcp(&l->conf->pools[route->pool]) ? CONF_OFF : CONF_ON;
     s->index = (unsigned)at;
@@ -231,15 +441,22 @@ static bool needs_files_route(const struct conf_site *site)
     return true;
 }
 
-static bool files_route(struct conf *conf, struct conf_site *site)
+static bool files_route(struct load *l, struct conf_site *site)
 {
     struct schema_route route = {0};
 
-    if (value_defaults(&conf->arena, SCHEMA_ROUTE, &route) < 0)
+    if (value_defaults(&l->conf->arena, SCHEMA_ROUTE, &route) < 0)
         return false;
     route.conf.pattern = route.conf.prefix = SLICE("/");
     route.conf.pool = -1;
     route.conf.authorizer = site->authorizer;
+    route.conf.access = site->access;
+    derive_auth(&route.conf.auth, &site->auth);
+    derive_limits(&route.conf, site);
+    derive_hints(&route.conf, site);
+    route.conf.compress = compress_if_on(site->compress);
+    derive_families(l, &route.conf, site);
+    derive_files_route(l, NULL, NULL, &route.conf, site);
     route.conf.file = site->file;
     route.conf.line = site->line;
     site->routes[site->n_routes++] = route.conf;
@@ -277,18 +494,26 @@ static bool take_arrays(struct load *l)
 static void take_section(struct load *l, struct section *s)
 {
     struct conf *conf = l->conf;
-    const char *file = l->files[s->place.file], *authorizer;
+    const char *file = l->files[s->place.file];
+    const struct schema_site *read;
 
     switch (s->kind) {
     case SCHEMA_LISTEN:
         conf->listens[s->index] = *(const struct conf_listen *)s->item;
         conf->listens[s->index].name = s->name;
+        conf->listens[s->index].access =
+            derive_access(l, s, &conf->listens[s->index].lists, NULL);
         s->item = &conf->listens[s->index];
         break;
     case SCHEMA_SITE:
-        authorizer = ((const struct schema_site *)s->item)->authorizer;
-        conf->sites[s->index] = ((const struct schema_site *)s->item)->conf;
-        conf->sites[s->index].authorizer = pool_called(l, s, "authorizer", authorizer);
+        read = s->item;
+        conf->sites[s->index] = read->conf;
+        conf->sites[s->index].authorizer = pool_called(l, s, "authorizer", read->authorizer);
+        derive_files_site(l, s, read, &conf->sites[s->index]);
+        conf->sites[s->index].access = derive_access(l, s, &conf->sites[s->index].lists, NULL);
+        derive_site_fields(&conf->sites[s->index]);
+        conf->sites[s->index].compress =
+            compress_derive(l, s, &((const struct schema_site *)s->item)->compress, NULL);
         conf->sites[s->index].name = s->name;
         conf->sites[s->index].file = file;
         conf->sites[s->index].line = s->place.line;
@@ -340,7 +565,7 @@ bool conf_derive(struct load *l)
             take_route(l, &l->sections[i]);
     }
     for (unsigned i = 0; i < conf->n_sites; i++) {
-        if (needs_files_route(&conf->sites[i]) && !files_route(conf, &conf->sites[i]))
+        if (needs_files_route(&conf->sites[i]) && !files_route(l, &conf->sites[i]))
             return false;
     }
     default_site(conf);

@@ -250,6 +250,19 @@ static void include_word(struct load *l, struct slice word, struct place from)
 
 /* ---- keys ------------------------------------------------------------------------------- */
 
+/* A key as whoever wrote name may have meant it: of a family the one with the name's own tail. */
+static struct slice key_as_meant(struct load *l, const struct schema_key *key,
+                                 struct slice name)
+{
+    ssize_t dot = slice_find(name, '.');
+    struct slice meant = {NULL, 0};
+
+    if (key->family && dot >= 0)
+        meant = arena_printf(&l->scratch, "%.*s%.*s", SLICE_FMT(schema_stem(key)),
+                             SLICE_FMT(slice_from(name, (size_t)dot + 1)));
+    return meant.p ? meant : slice_str(key->name);
+}
+
 static void unknown_key(struct load *l, struct place place, const struct section *s,
                         struct slice name)
 {
@@ -259,13 +272,13 @@ static void unknown_key(struct load *l, struct place place, const struct section
     const char *kind = schema_kind(s->kind)->name;
 
     for (size_t i = 0; i < n; i++) {
-        if (slice_eq(name, slice_str(keys[i].name))) {
-            complain(&l->bad, place, "unknown key \"%s\" in [%s]; it belongs in [%s]",
-                     keys[i].name, kind, schema_kind(keys[i].section)->name);
+        if (schema_is(&keys[i], name)) {
+            complain(&l->bad, place, "unknown key \"%.*s\" in [%s]; it belongs in [%s]",
+                     ECHO(name), kind, schema_kind(keys[i].section)->name);
             return;
         }
         if (keys[i].section == s->kind)
-            nearest_try(&near, slice_str(keys[i].name));
+            nearest_try(&near, key_as_meant(l, &keys[i], name));
     }
     complain(&l->bad, place, "unknown key \"%.*s\" in [%s]%s", ECHO(name), kind,
              nearest_text(&near, &l->scratch));

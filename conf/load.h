@@ -61,6 +61,11 @@ bool conf_derive(struct load *l); /* false when memory is out: nothing may follo
 void conf_check(struct load *l);
 void conf_check_machine(struct load *l);
 
+/* conf/compress.c: what a section says of compression; outer is its site's, NULL in a site. */
+const struct conf_compress *compress_derive(struct load *l, const struct section *s,
+                                            const struct schema_compress *read,
+                                            const struct conf_compress *outer);
+
 /* Where section s has the key, or the section's header. */
 struct place section_place(const struct section *s, const char *key);
 bool section_has(const struct section *s, const char *key);

@@ -68,12 +68,20 @@ static void check_user(struct load *l, const struct section *s, const char *user
                  user);
 }
 
+static void check_auth(struct load *l, const struct section *s, const struct conf_auth *auth)
+{
+    if (section_has(s, "auth_file"))
+        check_file(l, s, "auth_file", auth->file, FILE_PLAIN);
+    if (section_has(s, "auth_group_file"))
+        check_file(l, s, "auth_group_file", auth->group_file, FILE_PLAIN);
+}
+
 static void check_route(struct load *l, const struct section *s)
 {
     const struct conf_route *route = s->item;
     bool cgi = route->pool >= 0 && l->conf->pools[route->pool].cgi;
 
-    check_file(l, s, "auth_file", route->auth_file, FILE_PLAIN);
+    check_auth(l, s, &route->auth);
     for (unsigned i = 0; i < route->n_sendfile_root; i++)
         check_file(l, s, "sendfile_root", route->sendfile_root[i].p, FILE_FOLDER);
     /* With script_check = off the files may be those of another machine. */
@@ -89,9 +97,12 @@ static void check_section(struct load *l, const struct section *s)
     case SCHEMA_GATEWAY:
         check_user(l, s, l->conf->gateway.user);
         break;
-    case SCHEMA_SITE:
-        check_file(l, s, "root", ((const struct conf_site *)s->item)->root, FILE_FOLDER);
+    case SCHEMA_SITE: {
+        const struct conf_site *site = s->item;
+        check_file(l, s, "root", site->root, FILE_FOLDER);
+        check_auth(l, s, &site->auth);
         break;
+    }
     case SCHEMA_ROUTE:
         check_route(l, s);
         break;

@@ -29,14 +29,23 @@ enum schema_type {
     SCHEMA_SIZE,      /* bytes: 512, 64K, 8M, 1G */
     SCHEMA_DURATION,  /* 500ms, 30s, 5m, 1h */
     SCHEMA_ENUM,      /* one of words */
-    SCHEMA_LIST,      /* words; the key may be given again to add some */
+    SCHEMA_LIST,      /* words, of the row's where it has some; the key may be given again to
+                         add some */
     SCHEMA_HOSTS,     /* a list of host names, made lower case */
     SCHEMA_RESOLVERS, /* a list of name servers: IP, IP:port */
+    SCHEMA_CIDRS,     /* a list of addresses and blocks (cidr.h) */
+    SCHEMA_RATES,     /* a rate (limit.h); the key may be given again to add one */
+    SCHEMA_AT_ONCE,   /* the same of requests at once */
+    SCHEMA_LINKS, /* a link-value (RFC 8288 3), or off; the key may be given again to add one */
+    SCHEMA_FAILURES, /* NUMBER/TIME, or off: struct conf_limit */
     SCHEMA_LISTEN_ADDRESSES,
     SCHEMA_SERVER_ADDRESSES,
     SCHEMA_COMMAND,  /* program and arguments */
-    SCHEMA_ENV,      /* env.NAME: any NAME, any value */
+    SCHEMA_FAMILY,   /* one key for each NAME: env.NAME, header.NAME; struct schema_family */
     SCHEMA_REDIRECT, /* [STATUS] TARGET */
+    SCHEMA_EXPIRES,  /* struct conf_expires */
+    SCHEMA_HSTS,     /* struct slice */
+    SCHEMA_REWRITES, /* a rule (rewrite.h); the key may be given again to add one */
     SCHEMA_TYPES
 };
 
@@ -44,6 +53,21 @@ enum schema_type {
 struct schema_word {
     const char *word; /* NULL ends a table */
     int64_t value;
+};
+
+/*
+ * Keys with a name of their own behind a dot.  They fill a list whose elements are, or begin
+ * with, a struct conf_pair; its name and value are set before parse is called.
+ */
+struct schema_family {
+    const char *takes; /* what a value is, as in schema_type_name() */
+    bool any_case;     /* names are compared without case, and kept in lower case, */
+    bool keeps_case;   /* or as written */
+    bool repeats;      /* the same name may be given again: it is one more element */
+    bool empty;        /* a value may be empty */
+    /* What is wrong with the pair, as one line, in the arena or a constant (value_no_memory
+     * where memory is out); or NULL, and what follows the pair in the element is filled. */
+    const char *(*parse)(struct arena *arena, struct conf_pair *pair);
 };
 
 /* Where a key has a meaning: the modes of routes and pools.  0 is everywhere. */
@@ -67,6 +91,7 @@ struct schema_key {
     size_t offset, size; /* of the field; lists: offset of the pointer, size of an element */
     size_t n_offset;     /* of a list's count, which is unsigned */
     const struct schema_word *words;
+    const struct schema_family *family;
     unsigned modes;
     int64_t unset; /* derived numbers: what the field holds until derive.c has looked */
     bool derived;  /* def follows from other keys: derive.c sets it, the parser does not */
@@ -81,16 +106,34 @@ struct schema_gateway {
     unsigned n_resolver;
     struct slice *include;
     unsigned n_include;
+    struct cidr *trusted_proxies;
+    unsigned n_trusted_proxies;
+    struct slice *trusted_parts;
+    unsigned n_trusted_parts;
+};
+
+/* compress and its companions; in a route -1 and empty lists are the site's. */
+struct schema_compress {
+    struct slice *codings, *types;
+    unsigned n_codings, n_types;
+    int64_t min;
+    int gzip_level, br_level, zstd_level;
 };
 
 struct schema_site {
     struct conf_site conf;
     const char *authorizer; /* its pool's name */
+    struct slice *tries, *precompressed;
+    unsigned n_tries, n_precompressed;
+    struct schema_compress compress;
 };
 
 struct schema_route {
     struct conf_route conf;
     const char *pool, *authorizer, *filter; /* names of pools */
+    struct slice *tries, *precompressed;
+    unsigned n_tries, n_precompressed;
+    struct schema_compress compress;
 };
 
 struct schema_kind {
@@ -109,6 +152,12 @@ const struct schema_key *schema_keys(size_t *ret_n);
 
 /* Row number of a key of a section as written ("env.HOME" finds "env.NAME"), or -1. */
 ssize_t schema_find(enum schema_section section, struct slice name);
+
+/* Does a key as written belong to the row, whatever the section? */
+bool schema_is(const struct schema_key *key, struct slice name);
+
+/* Of a family what all its keys begin with, "env."; of others the name. */
+struct slice schema_stem(const struct schema_key *key);
 
 /* May the key be given more than once? */
 bool schema_repeats(const struct schema_key *key);

@@ -82,15 +82,26 @@ void fcgi_request_report(struct fcgi_request *r, fcgi_report_fn *fn, void *arg)
     r->report_arg = arg;
 }
 
+void fcgi_request_given_up(struct fcgi_request *r, fcgi_report_fn *fn, void *arg)
+{
+    r->given_up = fn;
+    r->given_up_arg = arg;
+}
+
 void fcgi_request_tell(struct fcgi_request *r)
 {
     const struct script_usage *usage = r->conn ? r->conn->server->usage : NULL;
-    fcgi_report_fn *fn = r->report;
+    fcgi_report_fn *fn = r->report, *given_up = r->given_up;
     struct script_use use;
 
-    r->report = NULL;
+    r->report = r->given_up = NULL;
+    if (!fn && !given_up)
+        return;
+    bool known = usage && script_usage_get(usage, r->usage_n, &use);
     if (fn)
-        fn(r->report_arg, usage && script_usage_get(usage, r->usage_n, &use) ? &use : NULL);
+        fn(r->report_arg, known ? &use : NULL);
+    if (given_up)
+        given_up(r->given_up_arg, known ? &use : NULL);
 }
 
 /* r's slot goes back.  keep: its connection is open, and fit for others. */
@@ -308,6 +319,19 @@ struct fcgi_request *fcgi_request_new(struct pool *pool, struct loop *loop, unsi
 uint64_t fcgi_request_waited_ms(const struct fcgi_request *r)
 {
     return r->granted_ms ? r->granted_ms - r->asked_ms : 0;
+}
+
+/* ---- from a request to raw bytes ---- */
+
+void fcgi_request_upgrade(struct fcgi_request *r)
+{
+    r->upgrades = true;
+}
+
+void fcgi_request_upgraded(struct fcgi_request *r)
+{
+    r->upgraded = true;
+    timer_clear(&r->timer);
 }
 
 /* ---- the beginning ---- */

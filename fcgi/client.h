@@ -66,10 +66,23 @@ struct fcgi_request *fcgi_request_new(struct pool *pool, struct loop *loop, unsi
 void fcgi_request_begin(struct fcgi_request *r, uint16_t role, const struct buf *params,
                         bool idempotent, bool body);
 
+/*
+ * For one that begins with an agreement and goes on with raw bytes both ways (WebSocket).  Behind
+ * fcgi_request_begin(): STDIN stays open, but none comes before the application has answered, so
+ * that it is the one whose times run.  Once it agreed: all of the pool's times are over, and the
+ * caller sees to how long that lasts.
+ */
+void fcgi_request_upgrade(struct fcgi_request *r);
+void fcgi_request_upgraded(struct fcgi_request *r);
+
 /* Hand in STDIN: takes what fits from the front of from and says how much; what is left
  * waits for writable.  Nothing is taken before a connection is there. */
 size_t fcgi_request_stdin(struct fcgi_request *r, struct chain *from);
 void fcgi_request_stdin_end(struct fcgi_request *r);
+
+/* Bytes on r's connection that the server has not read yet, as far as the kernel tells.  A system
+ * call. */
+size_t fcgi_request_unread(const struct fcgi_request *r);
 
 /* A filter's: the same for DATA, once the end of STDIN was handed in. */
 size_t fcgi_request_data(struct fcgi_request *r, struct chain *from);
@@ -89,6 +102,9 @@ void fcgi_request_abort(struct fcgi_request *r);
  */
 typedef void fcgi_report_fn(void *arg, const struct script_use *use);
 void fcgi_request_report(struct fcgi_request *r, fcgi_report_fn *fn, void *arg);
+
+/* The same, besides, for a request that is going to be aborted; to be set just before. */
+void fcgi_request_given_up(struct fcgi_request *r, fcgi_report_fn *fn, void *arg);
 
 /* Milliseconds spent waiting for the slot. */
 uint64_t fcgi_request_waited_ms(const struct fcgi_request *r);

@@ -297,7 +297,7 @@ void fcgi_conn_event(struct loop *l, struct loop_source *src, uint32_t events)
     /* Acquire: pairs with the release of who took it over. */
     if (atomic_load_explicit(&fc->owner, memory_order_acquire) != l)
         return;
-    switch (atomic_load_explicit(&fc->state, memory_order_acquire)) { /* pool.c, grant_locked */
+    switch (atomic_load_explicit(&fc->state, memory_order_acquire)) { /* pool_grant_locked */
     case FC_IDLE:
         conn_idle_event(l, fc);
         return;

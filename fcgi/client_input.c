@@ -167,7 +167,9 @@ void fcgi_conn_read(struct loop *l, struct fcgi_conn *fc)
         fcgi_conn_fail(fc, GW_EBACKEND_CLOSED, FCGI_RETRY_IDEMPOTENT, NULL);
         return;
     }
-    fc->heard = true;
     fc->moved_ms = loop_now_ms(l);
+    if (!fc->heard && !fc->reused)
+        atomic_store_explicit(&fc->server->heard_ms, fc->moved_ms, memory_order_relaxed);
+    fc->heard = true;
     take_bytes(fc, scratch, (size_t)n);
 }

@@ -7,6 +7,8 @@
  */
 #include <assert.h>
 #include <fastcgi.h>
+#include <linux/sockios.h>
+#include <sys/ioctl.h>
 
 #include "params.h"
 #include "pool_priv.h"
@@ -153,6 +155,16 @@ static void request_said(struct fcgi_request *r, bool put)
 size_t fcgi_request_stdin(struct fcgi_request *r, struct chain *from)
 {
     return put_stream(r, FCGI_STDIN, from);
+}
+
+/* On a unix socket what lies in the server's queue, on TCP what its kernel has not got. */
+size_t fcgi_request_unread(const struct fcgi_request *r)
+{
+    int queued;
+
+    if (!fcgi_conn_is(r->conn, FC_ACTIVE) || ioctl(r->conn->src.fd, SIOCOUTQ, &queued) < 0)
+        return SIZE_MAX;
+    return buf_len(&r->conn->out) + (size_t)queued;
 }
 
 void fcgi_request_stdin_end(struct fcgi_request *r)

@@ -26,10 +26,12 @@ static int check_request(const struct fcgi_request *r, uint64_t now, uint64_t *n
 
     if (r->aborted)
         return check(r->moved_ms + (uint64_t)c->abort_timeout_ms, GW_EBACKEND_TIME, now, next);
+    if (r->upgraded)
+        return 0;
     if (r->stdin_blocked || (buf_len(&fc->out) && (!fc->ids.n || !r->any_input)))
         return check(fc->moved_ms + (uint64_t)c->send_timeout_ms, GW_EBACKEND_SEND_TIME, now,
                      next);
-    if (r->paused || (fcgi_request_speaks(r) && !r->any_input))
+    if (r->paused || (fcgi_request_speaks(r) && !r->any_input && !r->upgrades))
         return 0; /* it waits for the client, who has times of its own */
     if (!r->any_input)
         return check(moved_ms + (uint64_t)c->first_byte_timeout_ms, GW_EBACKEND_FIRST_TIME, now,
@@ -66,13 +68,25 @@ bool fcgi_conn_may_be_stuck(const struct fcgi_conn *fc)
            (!r->asks_values || fcgi_check_is_owed(r));
 }
 
+/* While other fresh connections get their first bytes the server accepts, and this one has its
+ * turn: a busy machine is no pinned thread, and keeping nothing would make it busier. */
+static uint64_t stuck_at(const struct fcgi_conn *fc)
+{
+    uint64_t heard_ms = atomic_load_explicit(&fc->server->heard_ms, memory_order_relaxed),
+             most_ms = fc->moved_ms + STUCK_MOST_MS;
+
+    if (heard_ms <= fc->moved_ms)
+        return fc->moved_ms + STUCK_MS;
+    return heard_ms + STUCK_MS < most_ms ? heard_ms + STUCK_MS : most_ms;
+}
+
 static void check_stuck(struct fcgi_conn *fc, uint64_t now, uint64_t *next)
 {
     unsigned at = 0;
 
     if (!fcgi_conn_may_be_stuck(fc))
         return;
-    if (check(fc->moved_ms + STUCK_MS, GW_EBACKEND_FIRST_TIME, now, next) < 0)
+    if (check(stuck_at(fc), GW_EBACKEND_FIRST_TIME, now, next) < 0)
         pool_mark_stuck(fc->pool, fcgi_ids_next(&fc->ids, &at), true);
 }
 

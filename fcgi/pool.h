@@ -8,12 +8,11 @@
  *          server's slots, over all workers: an idle one pins a thread of a libfcgi
  *          application or a child of php-fpm, so counting per worker would hang them.
  * Servers  a pool's servers may be added and retired while it runs (pool_priv.h): each address
- *          of a name is one.  One that
- *          refuses a connection, or lets three requests in a row down (silent, no FastCGI,
- *          closed before a byte) while another could take them, is out of rotation for 100 ms,
- *          doubled each time up to 5 s; then one request, the probe, is sent there: it is back
- *          when that one is connected (if it refused) or has a first byte, and out for longer
- *          when not.  A pool none of whose servers will be back within a second is down, and
+ *          of a name is one.  One that refuses a connection, or lets three requests in a row
+ *          down (silent, no FastCGI, closed before a byte) while another could take them, is out
+ *          of rotation for 100 ms, doubled each time up to 5 s; then one request, the probe, is
+ *          sent there: it is back when that one is connected (if it refused) or has a first
+ *          byte, and out for longer when not.  A pool none of whose servers will be back within a second is down, and
  *          refuses at once; else requests wait in the queue
  *          With health_interval checks find that out instead, and take servers out that fail
  *          one (pool_check.c)
@@ -57,9 +56,8 @@ struct fcgi_conn;
 struct fcgi_request;
 struct pool;
 
-/* Servers by address and processes are there at once, those by name (connect) when they are
- * resolved.  worker_index(loop)
- * tells a worker's loop's number, below n_workers.  NULL with a line on errors_to. */
+/* The pool conf->pools[index], of n_workers.  Servers by address and processes are there at once,
+ * those by name (connect) when they are resolved.  NULL with a line on errors_to. */
 struct pool *pool_new(const struct conf *conf, unsigned index, unsigned n_workers,
                       FILE *errors_to);
 void pool_free(struct pool *p); /* all workers have ended */

@@ -19,6 +19,7 @@
  *     client_input.c  what comes from it, and whose that is
  *     client_times.c  times
  *
+ * Threads  any worker: _locked under pool->mu; the rest by the loop that owns the connection
  * Field keys:  I set when made   m under pool->mu   o the owner loop, while it owns   a atomic
  */
 #ifndef FCGI_POOL_PRIV_H
@@ -125,10 +126,10 @@ struct fcgi_server {
     unsigned n_in_flight;    /* m */
     unsigned n_conns;        /* m  in flight and idle */
     unsigned n_idle;         /* m */
-    unsigned n_stuck;        /* m  fresh connections without a byte for 50 ms: keep no idle */
-    bool out;              /* m  out of rotation until out_until_ms, then for all but a probe */
-    bool out_refused;      /* m  because it refused connections */
-    bool checking;         /* m  a check is out */
+    unsigned n_stuck; /* m  fresh connections that wait for a pinned thread: keep no idle */
+    bool out;         /* m  out of rotation until out_until_ms, then for all but a probe */
+    bool out_refused; /* m  because it refused connections */
+    bool checking;    /* m  a check is out */
     uint64_t check_due_ms; /* m  for the next one, with checks */
     bool probing;          /* m  a request is out to see whether it is back */
     unsigned out_delay_ms; /* m  the last one */
@@ -144,6 +145,7 @@ struct fcgi_server {
     const struct script_usage *usage; /* I  cgi */
     atomic_uint n_asked;              /* a  GET_VALUES without an answer; relaxed: a hint */
     atomic_bool has_answered;         /* a  relaxed */
+    atomic_uint_least64_t heard_ms;   /* a  a fresh connection's first byte; relaxed: a hint */
     atomic_bool multiplexes;   /* a  FCGI_MPXS_CONNS=1; relaxed, looked at again under mu */
     unsigned max_conns;        /* m  FCGI_MAX_CONNS of a server that multiplexes; 0: none */
     struct fcgi_server *next;  /* m  retired, or to be used again */
@@ -189,6 +191,8 @@ struct fcgi_request {
     struct fcgi_conn *conn;               /* m set at grant, then o */
     struct timer timer;        /* o  queue_timeout, then the whole request's timeout */
     bool stdin_open;           /* o  STDIN's end was not sent */
+    bool upgrades;             /* o  STDIN waits for the application's word, */
+    bool upgraded;             /* o  which it gave: no time runs any more */
     bool data_open;            /* o  a filter's DATA's end was not sent */
     bool stdin_blocked;        /* o  the caller waits for writable, with either */
     bool had_turn;             /* o  put a record since others could */
@@ -202,6 +206,8 @@ struct fcgi_request {
     unsigned usage_n;          /* m, then o  of server->usage when it was granted */
     fcgi_report_fn *report;    /* o  NULL: nobody asks */
     void *report_arg;          /* o */
+    fcgi_report_fn *given_up;  /* o  NULL: it was not */
+    void *given_up_arg;        /* o */
     bool check;                /* I  of its server's health */
     bool asks_values;          /* I  a check by GET_VALUES, or by a connection alone */
     bool any_input;            /* o  a record for it came */
@@ -324,9 +330,9 @@ void pool_serve_waiters(struct pool *p);
  * loop's any more. */
 bool pool_take_idle(struct pool *p, struct fcgi_conn *fc, struct loop *loop);
 
-/* r's fresh connection had no byte for 50 ms: idle connections of its server may pin the
- * thread or child that should accept it, so they are closed and none is kept until r had an
- * answer (THREADS.md, rule 6). */
+/* r's fresh connection had no byte for STUCK_MS, nor had another one: idle connections of its
+ * server may pin the thread or child that should accept it, so they are closed and none is kept
+ * until r had an answer (THREADS.md, rule 6). */
 void pool_mark_stuck(struct pool *p, struct fcgi_request *r, bool stuck);
 
 /* r, which is in no queue, gets fc. */
@@ -579,7 +585,8 @@ void fcgi_conn_said_more(struct fcgi_conn *fc, const char *then);
 
 enum {
     STUCK_MS =
-        50, /* a fresh connection without a byte for so long may wait for a pinned thread */
+        50, /* a fresh connection without a byte for so long may wait for a pinned thread, */
+    STUCK_MOST_MS = 10 * STUCK_MS, /* or while others that are fresh are served meanwhile */
 };
 
 void fcgi_conn_timer(struct loop *l, struct timer *t);

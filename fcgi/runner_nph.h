@@ -7,6 +7,7 @@
  * back either.  Only the first line is looked at.
  *
  * Shape    done in place, which takes RUNNER_NPH_GROWS bytes of room behind the output
+ * Threads  any; pure
  */
 #ifndef FCGI_RUNNER_NPH_H
 #define FCGI_RUNNER_NPH_H

@@ -465,7 +465,9 @@ static void begin(struct script *s)
     char mark[RUNNER_KIN_MARK];
 
     s->whose_ms = runner_kin_begin(&s->r->kin, s->now_ms, mark);
-    s->due_ms = s->r->timeout_ms ? later(s->now_ms, s->r->timeout_ms) : INT64_MAX;
+    /* A WebSocket lasts as long as the gateway lets it, which says so. */
+    bool timed = s->r->timeout_ms && !runner_env_get(&s->c->env, "H2CGI_WEBSOCKET");
+    s->due_ms = timed ? later(s->now_ms, s->r->timeout_ms) : INT64_MAX;
     int err = runner_start(s->r, s->c, mark, &started);
     if (err == 0) {
         s->pid = started.pid;

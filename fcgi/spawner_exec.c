@@ -164,8 +164,8 @@ static void reset_signals(void)
     sigprocmask(SIG_SETMASK, &none, NULL);
 }
 
-/* The three descriptors a pool process gets, and a runner's fourth.  The sources are all above 2: the spawner keeps 0
- * to 2 occupied. */
+/* The three descriptors a pool process gets, and a runner's fourth.  The sources are all above
+ * 2: the spawner keeps 0 to 2 occupied. */
 static int set_descriptors(const struct spawner_command *cmd, int listen_fd, int out_fd)
 {
     int in_fd = listen_fd < 0 ? open("/dev/null", O_RDONLY | O_CLOEXEC) : listen_fd;

@@ -3,8 +3,15 @@
 #include <errno.h>
 #include <netinet/tcp.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
+
+#include "clients.h"
+#include "counters.h"
+#include "log.h"
+#include "proxyproto.h"
+#include "seldom.h"
 
 enum {
     ACCEPTS_PER_TURN = 64,
@@ -23,15 +30,26 @@ struct acceptor_port {
     bool any_address; /* bound to all: the local address is the connection's own */
 };
 
-/* A plain connection whose first bytes are not enough yet. */
+/*
+ * A connection until a worker gets it, with the room for what is read of it meanwhile: for a
+ * PROXY header, which may bring bytes behind it along, or else for the preface.
+ */
+struct acceptor_first {
+    struct acceptor_port *port;
+    struct conn_accepted accepted;
+    bool wants_header;
+    size_t n, cap;
+    uint8_t *p;
+};
+
+/* A connection whose first bytes are not enough yet. */
 struct acceptor_young {
     struct loop_source src;
     struct timer timer;
     struct acceptor *acceptor;
     struct acceptor_young *prev, *next;
-    struct conn_accepted accepted;
-    uint8_t first[H2_PREFACE_LEN];
-    size_t n_first;
+    struct acceptor_first first;
+    uint8_t bytes[];
 };
 
 struct acceptor {
@@ -39,6 +57,7 @@ struct acceptor {
     const struct conf_gateway *conf;
     struct worker *workers;
     unsigned n_workers;
+    struct clients *clients;
     unsigned turn;
     struct acceptor_port *ports;
     unsigned n_ports;
@@ -48,6 +67,7 @@ struct acceptor {
     bool paused;
     bool stopped;
     uint64_t said_ms; /* when the log last heard of a pause; 0: never */
+    struct seldom proxy_said;
 };
 
 /* ---- limits ---- */
@@ -120,16 +140,148 @@ static struct worker *acceptor_least_loaded(struct acceptor *a)
     return best;
 }
 
+static void accepted_close(const struct conn_accepted *c)
+{
+    close(c->fd);
+    clients_disconnect(c->client);
+}
+
 static void acceptor_give(struct acceptor *a, const struct conn_accepted *c,
                           const uint8_t *first, size_t n)
 {
     if (worker_give(acceptor_least_loaded(a), c, first, n) < 0)
-        close(c->fd);
+        accepted_close(c);
+}
+
+/* ---- who comes ---- */
+
+/* A port that is set up for a proxy that sends no header, or for another, is to be seen in every
+ * log; somebody who knocks often is not. */
+static void port_log(const struct acceptor_port *port, const union sockaddr_any *peer,
+                     bool trouble, int err, const char *why)
+{
+    struct acceptor *a = port->acceptor;
+    struct cidr_address address = cidr_address_of(&peer->sa);
+    char text[CIDR_TEXT], more[SELDOM_TEXT] = "";
+    int level = CONF_LOG_DEBUG;
+
+    if (trouble)
+        level = seldom_say(&a->proxy_said, loop_now_ms(a->loop) * 1000000, more)
+                    ? CONF_LOG_WARN
+                    : CONF_LOG_INFO;
+    cidr_address_text(&address, text);
+    log_line(level, "listen=%s client=%s %s: %s%s%s%s", port->listener->conf->name, text,
+             gw_err_name(err), gw_err_text(err), why[0] ? "; " : "", why, more);
+}
+
+/* deny and allow of [listen].  Not worth a line each: whoever is kept out may knock often. */
+static bool port_admits(const struct acceptor_port *port, const union sockaddr_any *client)
+{
+    const struct access *access = port->listener->conf->access;
+    const struct cidr *rule;
+
+    if (!access)
+        return true;
+    struct cidr_address address = cidr_address_of(&client->sa);
+    if (access_ask(access, &address, &rule))
+        return true;
+    counter_add(COUNTER_LISTEN_DENY);
+    return false;
+}
+
+/* Do we take it?  c->peer is its client, whoever told us; who is counted in c->client then. */
+static bool port_takes(const struct acceptor_port *port, struct conn_accepted *c)
+{
+    struct acceptor *a = port->acceptor;
+    struct cidr_address client = cidr_address_of(&c->peer.sa);
+
+    if (!port_admits(port, &c->peer))
+        return false;
+    return clients_connect(a->clients, &client, loop_now_ms(a->loop) * 1000000, &c->client) ==
+           0;
+}
+
+/* May it say whose connection this is? */
+static bool port_trusts(const struct acceptor_port *port, const union sockaddr_any *peer)
+{
+    struct cidr_address address = cidr_address_of(&peer->sa);
+
+    if (cidr_set_find(&port->acceptor->conf->trusted_proxies, &address))
+        return true;
+    counter_add(COUNTER_PROXY_UNTRUSTED);
+    port_log(port, peer, true, GW_EPROXY_UNTRUSTED, "closed");
+    return false;
+}
+
+/* ---- first bytes ---- */
+
+/* There is no header and there will be none.  What a check that only connects leaves is no
+ * trouble. */
+static void first_no_header(const struct acceptor_first *f, const char *why)
+{
+    char text[160];
+    int n = snprintf(text, sizeof(text), "%s; %zu bytes came", why, f->n);
+
+    for (size_t i = 0; i < f->n && i < 8; i++)
+        n += snprintf(text + n, sizeof(text) - (size_t)n, "%s%02x", i ? " " : ": ", f->p[i]);
+    if (f->n)
+        counter_add(COUNTER_PROXY_HEADER);
+    port_log(f->port, &f->accepted.peer, f->n > 0, GW_EPROXY_HEADER, text);
+}
+
+/* The header is off the front of what was read, and the connection is the client's. */
+static int first_take_header(struct acceptor_first *f)
+{
+    struct conn_accepted *c = &f->accepted;
+    struct proxy_header h;
+    const char *why = "";
+    ssize_t n = proxy_header_parse(f->p, f->n, &h, &why);
+
+    if (n < 0)
+        first_no_header(f, why);
+    if (n <= 0)
+        return (int)n;
+    f->n -= (size_t)n;
+    memmove(f->p, f->p + n, f->n);
+    f->wants_header = false;
+    c->https |= h.tls;
+    c->unnamed = !h.known;
+    if (h.known) {
+        c->peer = h.from;
+        c->local = h.to;
+    }
+    return port_takes(f->port, c) ? 1 : -1;
+}
+
+/* Do the bytes so far decide?  Anything but a prefix of the preface does (RFC 9113 3.4). */
+static bool preface_decided(const uint8_t *p, size_t n)
+{
+    return n >= H2_PREFACE_LEN || memcmp(p, H2_PREFACE, n) != 0;
+}
+
+/* < 0: closed, failed or refused; 0: not yet; 1: a worker may have it. */
+static int first_read(struct acceptor_first *f)
+{
+    size_t most = f->wants_header ? f->cap : H2_PREFACE_LEN;
+    ssize_t n = recv(f->accepted.fd, f->p + f->n, most - f->n, MSG_DONTWAIT);
+
+    if (n < 0 && (errno == EAGAIN || errno == EINTR))
+        return 0;
+    if (n <= 0) {
+        if (f->wants_header)
+            first_no_header(f, n < 0 ? strerror(errno) : "closed by the peer");
+        return -1;
+    }
+    f->n += (size_t)n;
+    int rc = f->wants_header ? first_take_header(f) : 1;
+    if (rc <= 0 || f->accepted.tls)
+        return rc;
+    return preface_decided(f->p, f->n) ? 1 : 0;
 }
 
 /* ---- young connections ---- */
 
-static void young_forget(struct acceptor_young *y)
+static void young_unlink(struct acceptor_young *y)
 {
     struct acceptor *a = y->acceptor;
 
@@ -142,79 +294,69 @@ static void young_forget(struct acceptor_young *y)
     else
         a->young = y->next;
     a->n_young--;
-    free(y);
 }
 
 static void young_drop(struct acceptor_young *y)
 {
-    int fd = y->src.fd;
+    struct conn_accepted c = y->first.accepted;
 
-    young_forget(y);
-    close(fd);
-}
-
-/* Do the bytes so far decide?  Anything but a prefix of the preface does (RFC 9113 3.4). */
-static bool preface_decided(const uint8_t *p, size_t n)
-{
-    return n == H2_PREFACE_LEN || memcmp(p, H2_PREFACE, n) != 0;
-}
-
-/* < 0: closed or failed; 0: not yet; 1: decided. */
-static int preface_read(int fd, uint8_t *first, size_t *n_first)
-{
-    ssize_t n = recv(fd, first + *n_first, H2_PREFACE_LEN - *n_first, MSG_DONTWAIT);
-
-    if (n < 0)
-        return errno == EAGAIN || errno == EINTR ? 0 : -1;
-    if (n == 0)
-        return -1;
-    *n_first += (size_t)n;
-    return preface_decided(first, *n_first) ? 1 : 0;
+    young_unlink(y);
+    accepted_close(&c);
+    free(y);
 }
 
 static void young_event(struct loop *l, struct loop_source *src, uint32_t events)
 {
     struct acceptor_young *y = (struct acceptor_young *)(void *)src;
-    int rc = preface_read(src->fd, y->first, &y->n_first);
+    int rc = first_read(&y->first);
 
     (void)l;
     (void)events;
     if (rc < 0) {
         young_drop(y);
     } else if (rc > 0) {
-        struct acceptor *a = y->acceptor;
-        struct acceptor_young copy = *y;
-        young_forget(y);
-        acceptor_give(a, &copy.accepted, copy.first, copy.n_first);
+        young_unlink(y);
+        acceptor_give(y->acceptor, &y->first.accepted, y->first.p, y->first.n);
+        free(y);
     }
 }
 
 static void young_timer(struct loop *l, struct timer *t)
 {
+    struct acceptor_young *y =
+        (struct acceptor_young *)(void *)((char *)t - offsetof(struct acceptor_young, timer));
+    char text[64];
+
     (void)l;
-    young_drop(
-        (struct acceptor_young *)(void *)((char *)t - offsetof(struct acceptor_young, timer)));
+    counter_add(COUNTER_HEAD_TIMEOUT);
+    if (y->first.wants_header) {
+        (void)snprintf(text, sizeof(text), "head_timeout of %lld ms is over",
+                       (long long)y->acceptor->conf->head_timeout_ms);
+        first_no_header(&y->first, text);
+    }
+    young_drop(y);
 }
 
-static void young_new(struct acceptor *a, const struct conn_accepted *c, const uint8_t *first,
-                      size_t n)
+static void young_new(const struct acceptor_first *first)
 {
-    struct acceptor_young *y = calloc(1, sizeof(*y));
+    struct acceptor *a = first->port->acceptor;
+    size_t cap = first->wants_header ? PROXY_MAX : H2_PREFACE_LEN;
+    struct acceptor_young *y = calloc(1, sizeof(*y) + cap);
 
     if (!y) {
-        close(c->fd);
+        accepted_close(&first->accepted);
         return;
     }
-    y->src.fd = c->fd;
+    y->src.fd = first->accepted.fd;
     y->src.fn = young_event;
     y->timer.fn = young_timer;
     y->acceptor = a;
-    y->accepted = *c;
-    y->n_first = n;
-    if (n)
-        memcpy(y->first, first, n);
+    y->first = *first;
+    y->first.p = y->bytes;
+    y->first.cap = cap;
+    memcpy(y->bytes, first->p, first->n);
     if (loop_add(a->loop, &y->src, EPOLLIN) < 0) {
-        close(c->fd);
+        accepted_close(&first->accepted);
         free(y);
         return;
     }
@@ -230,26 +372,31 @@ static void young_new(struct acceptor *a, const struct conn_accepted *c, const u
 
 static void port_accepted(struct acceptor_port *port, int fd, const union sockaddr_any *peer)
 {
-    struct acceptor *a = port->acceptor;
-    struct conn_accepted c = {
-        .fd = fd, .tls = port->listener->tls, .peer = *peer, .local = port->local};
-    socklen_t len = sizeof(c.local);
-    uint8_t first[H2_PREFACE_LEN];
-    size_t n = 0;
+    const struct gateway_listener *li = port->listener;
+    uint8_t bytes[PROXY_MAX];
+    struct acceptor_first f = {
+        .port = port,
+        .accepted =
+            {.fd = fd, .tls = li->tls, .https = li->tls, .peer = *peer, .local = port->local},
+        .wants_header = li->conf->proxy_protocol,
+        .cap = sizeof(bytes),
+        .p = bytes,
+    };
+    socklen_t len = sizeof(f.accepted.local);
 
-    if (port->any_address)
-        getsockname(fd, &c.local.sa, &len);
-    if (c.tls) {
-        acceptor_give(a, &c, NULL, 0);
+    if (f.wants_header ? !port_trusts(port, peer) : !port_takes(port, &f.accepted)) {
+        close(fd);
         return;
     }
-    int rc = preface_read(fd, first, &n);
+    if (port->any_address)
+        getsockname(fd, &f.accepted.local.sa, &len);
+    int rc = f.accepted.tls && !f.wants_header ? 1 : first_read(&f);
     if (rc < 0)
-        close(fd);
+        accepted_close(&f.accepted);
     else if (rc > 0)
-        acceptor_give(a, &c, first, n);
+        acceptor_give(port->acceptor, &f.accepted, f.p, f.n);
     else
-        young_new(a, &c, first, n);
+        young_new(&f);
 }
 
 static void port_event(struct loop *l, struct loop_source *src, uint32_t events)
@@ -320,6 +467,7 @@ struct acceptor *acceptor_new(struct loop *l, const struct gateway_setup *setup,
     a->conf = &setup->conf->gateway;
     a->workers = workers;
     a->n_workers = n_workers;
+    a->clients = workers->clients;
     a->pause.fn = acceptor_pause_fn;
     a->ports = calloc(setup->n_listeners ? setup->n_listeners : 1, sizeof(*a->ports));
     if (!a->ports) {

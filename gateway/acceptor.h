@@ -3,7 +3,9 @@
  * and gives each to the least loaded worker.
  *
  * TLS connections go on at once.  On plain ports up to 24 bytes are read (never peeked: that
- * spins) into what the worker gets; never a byte of a request after that.  A connection that
+ * spins) into what the worker gets; never a byte of a request after that.  With proxy_protocol
+ * the PROXY header is read first (proxyproto.h), on TLS ports too; bytes that came with it go
+ * on to the worker, and the connection has the ends that the header says.  A connection that
  * does not get so far is dropped after head_timeout.
  *
  * Threads  its loop's: the main thread of the gateway process
@@ -16,6 +18,7 @@
 
 struct acceptor;
 
+/* The workers share their clients (worker->clients). */
 struct acceptor *acceptor_new(struct loop *l, const struct gateway_setup *setup,
                               struct worker *workers,
                               unsigned n_workers); /* NULL: out of memory */

@@ -43,7 +43,8 @@ void answer_cache_free(struct answer_cache *c); /* nobody holds an answer any mo
 struct file_state file_state_of(const struct stat *st);
 bool file_state_same(const struct file_state *a, const struct file_state *b);
 
-/* The answer for key and file (NULL: of no file), or NULL.  To be given back with answer_cache_drop(). */
+/* The answer for key and file (NULL: of no file), or NULL.  To be given back with
+ * answer_cache_drop(). */
 const struct kept_answer *answer_cache_get(struct answer_cache *c, struct slice key,
                                            const struct file_state *file, uint64_t now_ms);
 

@@ -23,16 +23,22 @@ static bool same(struct siphash_tag a, struct siphash_tag b)
     return a.v[0] == b.v[0] && a.v[1] == b.v[1];
 }
 
-bool auth_cache_has(struct auth_cache *c, struct siphash_tag tag, uint64_t now_ms)
+enum auth_cached auth_cache_has(struct auth_cache *c, struct siphash_tag tag, uint64_t now_ms)
 {
     struct auth_cache_entry *set = set_of(c, tag);
-    bool has = false;
+    uint64_t until_ms = 0;
 
     lock_take(&c->mu);
-    for (unsigned i = 0; i < AUTH_CACHE_WAYS; i++)
-        has |= set[i].until_ms > now_ms && same(set[i].tag, tag);
+    for (unsigned i = 0; i < AUTH_CACHE_WAYS; i++) {
+        if (set[i].until_ms && same(set[i].tag, tag))
+            until_ms = set[i].until_ms;
+    }
     lock_drop(&c->mu);
-    return has;
+    if (until_ms > now_ms)
+        return AUTH_CACHED_RIGHT;
+    return until_ms && until_ms + AUTH_CACHE_KNOWN_MS - AUTH_CACHE_MS > now_ms
+               ? AUTH_CACHED_KNOWN
+               : AUTH_CACHED_NOT;
 }
 
 void auth_cache_put(struct auth_cache *c, struct siphash_tag tag, uint64_t now_ms)

@@ -1,5 +1,5 @@
 /*
- * gateway/auth_cache.h - passwords that were right a moment ago, as keyed hashes.
+ * gateway/auth_cache.h - passwords that were right a moment ago, or today, as keyed hashes.
  *
  * Size     4096 entries in sets of four; the oldest of a set makes room
  * Units    milliseconds, monotonic
@@ -13,11 +13,18 @@
 #include "lock.h"
 #include "siphash.h"
 
-enum { AUTH_CACHE_SETS = 1024, AUTH_CACHE_WAYS = 4, AUTH_CACHE_MS = 60 * 1000 };
+enum {
+    AUTH_CACHE_SETS = 1024,
+    AUTH_CACHE_WAYS = 4,
+    AUTH_CACHE_MS = 60 * 1000,             /* right without being verified again */
+    AUTH_CACHE_KNOWN_MS = 24 * 3600 * 1000 /* known to have been right */
+};
+
+enum auth_cached { AUTH_CACHED_NOT, AUTH_CACHED_KNOWN, AUTH_CACHED_RIGHT };
 
 struct auth_cache_entry {
     struct siphash_tag tag;
-    uint64_t until_ms; /* 0: free */
+    uint64_t until_ms; /* to be AUTH_CACHED_RIGHT; 0: free */
 };
 
 struct auth_cache {
@@ -28,7 +35,9 @@ struct auth_cache {
 void auth_cache_init(struct auth_cache *c);
 void auth_cache_fini(struct auth_cache *c);
 
-bool auth_cache_has(struct auth_cache *c, struct siphash_tag tag, uint64_t now_ms);
+/* tag: the keyed hash of file, its content, user and password. */
+enum auth_cached auth_cache_has(struct auth_cache *c, struct siphash_tag tag, uint64_t now_ms);
+/* It was verified, and right, at now_ms. */
 void auth_cache_put(struct auth_cache *c, struct siphash_tag tag, uint64_t now_ms);
 
 #endif

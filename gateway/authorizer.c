@@ -11,7 +11,7 @@ struct authorizer {
     authorizer_done_fn *done;
     void *arg;
     size_t n_before; /* variables that another authorizer set before this one was asked */
-    int file_fd;     /* m's meanwhile; -1: none */
+    struct open_file *open; /* m's meanwhile; NULL: none */
     bool allowed;
 };
 
@@ -68,9 +68,10 @@ static int take_vars(struct forward *f)
             rc = set_var(s, f->m, a->n_before, name, h->fields[i].value);
             break;
         case AUTHORIZER_VAR_REFUSED:
-            conn_log(s->conn, CONF_LOG_WARN, GW_OK,
-                     "authorizer pool=%s must not set a variable with \"%.*s\": left out",
-                     s->pool_name, SLICE_FMT(h->fields[i].name));
+            conn_log_stream(
+                s, CONF_LOG_WARN, GW_OK,
+                "authorizer pool=%s must not set a variable with \"%.*s\": left out",
+                s->pool_name, SLICE_FMT(h->fields[i].name));
             break;
         case AUTHORIZER_VAR_NONE:
             break;
@@ -106,9 +107,10 @@ static bool authorizer_head(struct forward *f, struct response *r)
         a->allowed = true; /* once it has ended well, too */
         return true;
     }
-    conn_log(s->conn, CONF_LOG_INFO, GW_OK,
-             "site=%s authorizer pool=%s refused \"%.*s %.*s\": %d", s->site->name,
-             s->pool_name, SLICE_FMT(s->req.method), SLICE_FMT(s->req.target), h->status);
+    conn_log_stream(s, CONF_LOG_INFO, GW_OK,
+                    "site=%s authorizer pool=%s refused \"%.*s %.*s\": %d", s->site->name,
+                    s->pool_name, SLICE_FMT(s->req.method), SLICE_FMT(s->req.target),
+                    h->status);
     drop_vars(&s->arena, r, h);
     h->kind = RESPONSE_DOCUMENT;
     return false;
@@ -128,8 +130,8 @@ static bool authorizer_end(struct forward *f, uint32_t app_status)
         forward_fail(f, rc);
         return true;
     }
-    f->m->file_fd = a->file_fd;
-    a->file_fd = -1;
+    f->m->open = a->open;
+    a->open = NULL;
     forward_release(f);
     s->handler = NULL;
     s->handler_state = NULL;
@@ -142,9 +144,8 @@ static void authorizer_release(struct forward *f)
 {
     struct authorizer *a = f->role_state;
 
-    if (a->file_fd >= 0)
-        close(a->file_fd);
-    a->file_fd = -1;
+    open_file_unref(a->open);
+    a->open = NULL;
 }
 
 static const struct forward_role authorizer_role = {
@@ -161,13 +162,12 @@ void authorizer_start(struct stream *s, struct pool *pool, struct route_match *m
     struct authorizer *a = arena_zalloc(&s->arena, sizeof(*a));
 
     if (!a) {
-        if (m->file_fd >= 0)
-            close(m->file_fd);
-        m->file_fd = -1;
+        open_file_unref(m->open);
+        m->open = NULL;
         stream_error(s, GW_ENO_MEMORY);
         return;
     }
-    *a = (struct authorizer){done, arg, m->n_vars, m->file_fd, false};
-    m->file_fd = -1;
+    *a = (struct authorizer){done, arg, m->n_vars, m->open, false};
+    m->open = NULL;
     forward_start_role(s, pool, m, &authorizer_role, a);
 }

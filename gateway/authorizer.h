@@ -23,7 +23,7 @@ typedef void authorizer_done_fn(struct stream *s, void *arg);
 /*
  * Ask pool.  done is called once the request is allowed, perhaps never: the answer has been
  * given, or the stream is over.  s has no handler when it runs.  m->vars and s->remote_user,
- * s->auth_type then have what was said; m->file_fd is m's again, and closed if it never runs.
+ * s->auth_type then have what was said; m->open is m's again, and given back if it never runs.
  */
 void authorizer_start(struct stream *s, struct pool *pool, struct route_match *m,
                       authorizer_done_fn *done, void *arg);

@@ -36,3 +36,18 @@ ssize_t base64_decode(struct slice in, char *out)
     }
     return (ssize_t)n;
 }
+
+void base64_encode(struct slice in, char *out)
+{
+    static const char digits[] =
+        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+
+    for (size_t i = 0; i < in.n; i += 3) {
+        size_t n = in.n - i < 3 ? in.n - i : 3;
+        uint32_t v = 0;
+        for (size_t k = 0; k < 3; k++)
+            v = v << 8 | (k < n ? (uint8_t)in.p[i + k] : 0);
+        for (size_t k = 0; k < 4; k++)
+            *out++ = k <= n ? digits[v >> (18 - 6 * k) & 63] : '=';
+    }
+}

@@ -5,7 +5,7 @@
  * output)
  *
  *     data ........ data+off ........ data+len ........ data+cap
- *                   [unread, buf_len]  [room, buf_room]
+ *                   [unread, buf_len]  [room, buf_reserve]
  *
  * struct chain   chunks taken at the front, added at the back; for bodies
  *

@@ -19,6 +19,7 @@ static void directive(struct cache_control *c, struct slice item)
     c->no_store |= slice_ieq(name, SLICE("no-store"));
     c->no_cache |= slice_ieq(name, SLICE("no-cache"));
     c->is_private |= slice_ieq(name, SLICE("private"));
+    c->no_transform |= slice_ieq(name, SLICE("no-transform"));
     if (!s_maxage && !slice_ieq(name, SLICE("max-age")))
         return;
     int64_t age = seconds(value);

@@ -33,8 +33,8 @@ void child_die_with(pid_t parent)
         _exit(1);
 }
 
-/* The master reads its signals from a descriptor and has set no handler but "ignore".  Faults are left
- * alone: nobody ignores them, and a sanitizer reports through handlers of its own. */
+/* The master reads its signals from a descriptor and has set no handler but "ignore".  Faults
+ * are left alone: nobody ignores them, and a sanitizer reports through handlers of its own. */
 static void default_signals(void)
 {
     static const int handled[] = {SIGHUP,  SIGINT,  SIGQUIT, SIGPIPE, SIGALRM, SIGTERM,

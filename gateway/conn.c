@@ -15,8 +15,11 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "clients.h"
 #include "conn_send.h"
 #include "conn_times.h"
+#include "counters.h"
+#include "remote.h"
 #include "tls.h"
 #include "worker.h"
 
@@ -46,6 +49,21 @@ void conn_log(const struct conn *c, int level, int err, const char *fmt, ...)
     (void)vsnprintf(text, sizeof(text), fmt, ap);
     va_end(ap);
     log_line(level, "client=%s:%u conn=%llu %s: %s%s%s", c->peer_text, c->peer_port,
+             (unsigned long long)c->serial, gw_err_name(err), gw_err_text(err),
+             text[0] ? "; " : "", text);
+}
+
+void conn_log_stream(const struct stream *s, int level, int err, const char *fmt, ...)
+{
+    const struct conn *c = s->conn;
+    char text[1024];
+    va_list ap;
+
+    va_start(ap, fmt);
+    (void)vsnprintf(text, sizeof(text), fmt, ap);
+    va_end(ap);
+    log_line(level, "client=%s:%u%s%s conn=%llu %s: %s%s%s", remote_text(s), remote_port(s),
+             s->remote ? " via=" : "", s->remote ? c->peer_text : "",
              (unsigned long long)c->serial, gw_err_name(err), gw_err_text(err),
              text[0] ? "; " : "", text);
 }
@@ -126,6 +144,7 @@ static void conn_free_if_returned(struct conn *c)
         c->proto->close(c);
     tls_free(c->tls);
     close(c->src.fd);
+    clients_disconnect(c->client);
     worker_out_held(c->worker, -buf_len(&c->out));
     buf_fini(&c->out);
     buf_fini(&c->tls_out);
@@ -264,6 +283,18 @@ static void conn_input_eof(struct conn *c)
     conn_dirty(c);
 }
 
+/* Its keys were changed more often than tls_key_updates. */
+static void conn_rekeyed(struct conn *c)
+{
+    if (c->ends)
+        return;
+    counter_add(COUNTER_TLS_KEY_UPDATES);
+    conn_log(c, CONF_LOG_WARN, GW_ECLIENT_FLOOD, "%s", tls_error(c->tls));
+    if (c->proto)
+        c->proto->shutdown(c, GW_ECLIENT_FLOOD);
+    conn_end(c, GW_ECLIENT_FLOOD, true);
+}
+
 static void conn_tls_input(struct conn *c, const uint8_t *p, size_t n)
 {
     struct buf *plain = &c->worker->plain;
@@ -284,6 +315,10 @@ static void conn_tls_input(struct conn *c, const uint8_t *p, size_t n)
         conn_log(c, CONF_LOG_INFO, GW_ECLIENT_TLS, "%s", tls_error(c->tls));
         c->close_sent = true;
         conn_end(c, GW_ECLIENT_TLS, false); /* the alert is still sent */
+        return;
+    }
+    if (r == TLS_FLOODED) {
+        conn_rekeyed(c);
         return;
     }
     if (done && !c->proto && conn_set_proto(c, h2 ? &http2_proto : &http1_proto) < 0) {
@@ -452,8 +487,12 @@ struct conn *conn_new(struct worker *w, const struct conn_accepted *a)
     c->serial = atomic_fetch_add_explicit(&serial, 1, memory_order_relaxed) + 1;
     c->peer = a->peer;
     c->local = a->local;
+    c->client = a->client;
     conn_name_ends(c);
     c->is_tls = a->tls;
+    c->is_https = a->https;
+    c->is_unnamed = a->unnamed;
+    c->is_trusted = remote_is_trusted(&w->conf->gateway, c);
     c->state = CONN_HANDSHAKE;
     c->events_tail = &c->events;
     c->lease = LEASE_WORKER;

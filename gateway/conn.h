@@ -11,17 +11,26 @@
 #ifndef GATEWAY_CONN_H
 #define GATEWAY_CONN_H
 
-#include <netinet/in.h>
-#include <sys/socket.h>
-
 #include "buf.h"
+#include "conn_file.h"
 #include "err.h"
 #include "lock.h"
 #include "loop.h"
+#include "sockaddr.h"
+#include "pace.h"
 #include "stream.h"
+#include "writer.h"
 
 struct worker;
 struct tls;
+
+/* What flow control leaves of a stream (RFC 9113 5.2). */
+struct credit {
+    bool in;             /* the client may send body */
+    bool out;            /* it takes more of this stream, */
+    bool conn_out;       /* and of the connection */
+    uint64_t conn_taken; /* body bytes that it took in all */
+};
 
 /*
  * What a protocol implements.  c->proto_state is its own.  "worker" means: on the owning
@@ -43,7 +52,7 @@ struct proto {
      * still answered.  <0: close now. */
     int (*input_eof)(struct conn *c);
 
-    /* worker: run the events that callbacks noted (conn_events_take); called after input and
+    /* worker: run the events that callbacks noted (conn_event_next); called after input and
      * after a writer's message. */
     void (*events)(struct conn *c);
 
@@ -52,6 +61,15 @@ struct proto {
      * want_write() is true. */
     ssize_t (*produce)(struct conn *c, uint8_t *dst, size_t cap);
     bool (*want_write)(struct conn *c); /* locked */
+
+    /* locked, may be NULL: produce() gives nothing more before bytes of a file went out: those
+     * are *ret_piece, with a reference for the caller.  Then n of them were sent, or err: the
+     * file failed. */
+    bool (*file_next)(struct conn *c, struct file_piece *ret_piece);
+    void (*file_sent)(struct conn *c, const struct open_file *f, size_t n, int err);
+
+    /* worker, may be NULL: may the rest of the body of s be bytes of a file that are sent so? */
+    bool (*takes_file)(const struct stream *s);
 
     /* locked: nothing under way and nothing owed: the connection may be closed as soon as its
      * output went out. */
@@ -77,13 +95,26 @@ struct proto {
     /* worker: n body bytes of s were taken or dropped: window credit, or read on. */
     void (*consumed)(struct stream *s, size_t n);
 
+    /* locked, may be NULL: there is no flow control but the socket's. */
+    void (*credit)(const struct stream *s, struct credit *ret);
+
+    /* worker, may be NULL: send the client what it would get for path, with these fields, beside
+     * s, whose head has not been sent; if it takes that, and has not got it.  path empty: only
+     * note that it has what s is about. */
+    void (*push)(struct stream *s, struct slice path, const struct field *fields,
+                 size_t n_fields);
+
+    /* worker, may be NULL: a stream was given up with err, for which the client shall have no
+     * further ones; those under way go on, then the connection ends. */
+    void (*calm)(struct conn *c, int err);
+
     /* worker: idle for a while, no stream is open and nothing waits to be written: give back
      * memory that only streams need.  NULL: there is none. */
     void (*cool)(struct conn *c);
 
-    /* worker, may be NULL: the body of s is collected as fast as it comes: let n bytes of it
+    /* worker, may be NULL: the body of s is taken as fast as it comes: let up to n bytes of it
      * be under way at once. */
-    void (*widen)(struct stream *s, size_t n);
+    void (*widen)(struct stream *s, uint64_t n);
 
     /* worker: free proto_state.  All streams have been closed before. */
     void (*close)(struct conn *c);
@@ -92,14 +123,6 @@ struct proto {
 enum conn_lease { LEASE_WORKER, LEASE_WRITER, LEASE_STALLED };
 
 enum conn_state { CONN_HANDSHAKE, CONN_OPEN, CONN_CLOSING, CONN_LINGER, CONN_DEAD };
-
-/* Of a unix socket only the family is kept: nobody asks for its path, and it would be most of a
- * connection. */
-union sockaddr_any {
-    struct sockaddr sa;
-    struct sockaddr_in in;
-    struct sockaddr_in6 in6;
-};
 
 struct conn {
     struct loop_source src;         /* o  src.fd is the socket */
@@ -112,13 +135,17 @@ struct conn {
     char local_text[48];            /* I  the same for our end; "" on unix sockets */
     uint16_t peer_port, local_port; /* I */
     bool is_tls;                    /* I */
-    enum conn_state state;          /* o */
-    const struct proto *proto;      /* om NULL until preface or ALPN told; constant after */
-    void *proto_state;              /* o/m as the protocol says */
-    struct stream *streams;         /* o  all of them */
-    unsigned n_streams;             /* o */
-    uint64_t n_requests;            /* o */
-    uint64_t n_cooled;              /* o  n_requests when memory was last given back */
+    bool is_https;   /* I  TLS, here or, as a trusted proxy says, between it and the client */
+    bool is_trusted; /* I  its requests may say who asks (remote.h) */
+    bool is_unnamed; /* I  a proxy's, which does not say whose: peer is the proxy */
+    enum conn_state state;     /* o */
+    struct account *client;    /* I  of the peer's address; NULL: none.  Its, to the end */
+    const struct proto *proto; /* om NULL until preface or ALPN told; constant after */
+    void *proto_state;         /* o/m as the protocol says */
+    struct stream *streams;    /* o  all of them */
+    unsigned n_streams;        /* o */
+    uint64_t n_requests;       /* o */
+    uint64_t n_cooled;         /* o  n_requests when memory was last given back */
 
     struct lock mu;
     struct tls *tls;             /* m  NULL when plain */
@@ -132,11 +159,16 @@ struct conn {
     bool note;          /* m  post a message when the lease comes back */
     bool msg_pending;   /* m  a message to the worker is under way */
 
-    struct buf out; /* L  wire bytes made and not taken by the socket */
+    struct buf out;   /* L  wire bytes made and not taken by the socket */
+    bool sends_files; /* L  its socket holds as much as it may */
+    bool out_is_file; /* L  what waits is in a file: sending it costs no thread */
     atomic_uint_least64_t
         progress_ms; /* a  when output that waits last moved; 0: none waits.  relaxed: a
                         clock, not a flag */
 
+    struct job warm;          /*    reads what is to be sent; guarded by the lease */
+    struct file_piece cold;   /*    this, */
+    bool warmed;              /* L  which was done: no second time for the same bytes */
     struct loop_msg msg;      /*    guarded by msg_pending */
     struct loop_task flush;   /* o  end-of-turn output, and endings */
     struct timer timer;       /* o  looks at all times below */
@@ -145,7 +177,11 @@ struct conn {
     uint64_t idle_since_ms;   /* o  when the last stream ended */
     uint64_t head_since_ms;   /* o  a head is awaited since, with a byte of it or, on a fresh
                                  connection, none; 0: not.  The protocol keeps it */
-    int queued_seen;          /* o  bytes the kernel held when output was last found waiting */
+    int queued_seen;          /* o  bytes the kernel held when output was last found waiting, */
+    uint64_t progress_seen;   /* o  and progress_ms then */
+    uint64_t n_moves;         /* o  looks that found either moved on */
+    struct pace socket_pace;  /* o  how it takes what waits for the socket, */
+    struct pace credit_pace;  /* o  and what waits for the connection's credit */
     uint32_t epoll_events;    /* o  what the loop watches */
     int end_err;              /* o  why it ends */
     bool read_paused;         /* o  the protocol asked */
@@ -155,6 +191,7 @@ struct conn {
     bool drains;              /* o  close when the protocol is done */
     bool close_sent;          /* o  close_notify was made */
     bool tls_warm;            /* o  TLS keeps its buffers between records */
+    bool is_tunnel;           /* o  HTTP/1.1 has gone over to a tunnel, for ever */
     bool eof_in;              /* o  the client closed its side */
     struct conn *prev, *next; /* o  worker's list */
 };
@@ -188,6 +225,9 @@ bool conn_draining(const struct conn *c);
 /* One line to the error log with connection, client and err's name and text. */
 void conn_log(const struct conn *c, int level, int err, const char *fmt, ...)
     __attribute__((format(printf, 4, 5)));
+/* The same of a request: its client (remote.h), and via=PEER where a proxy speaks for it. */
+void conn_log_stream(const struct stream *s, int level, int err, const char *fmt, ...)
+    __attribute__((format(printf, 4, 5)));
 
 /* ---- for workers ---- */
 
@@ -195,11 +235,15 @@ void conn_log(const struct conn *c, int level, int err, const char *fmt, ...)
 struct conn_accepted {
     int fd;
     bool tls;
-    union sockaddr_any peer, local;
+    bool https; /* as conn's is_https and is_unnamed */
+    bool unnamed;
+    union sockaddr_any peer, local; /* what a PROXY header says, where there was one */
+    struct account
+        *client; /* with the descriptor; clients_disconnect() if it comes to nothing */
 };
 
 /* NULL if memory is out (fd stays the caller's).  conn_start begins: first[0..n) was read by
- * the acceptor, on plain sockets either the whole HTTP/2 preface or what cannot be one. */
+ * the acceptor, on plain sockets at least the whole HTTP/2 preface or what cannot be one. */
 struct conn *conn_new(struct worker *w, const struct conn_accepted *a);
 void conn_start(struct conn *c, const uint8_t *first, size_t n);
 /* Finish what is under way, then close. */

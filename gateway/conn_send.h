@@ -17,6 +17,7 @@ enum { SEND_BATCH = 72 * 1024 };
 struct send_scratch {
     uint8_t *plain;  /* SEND_BATCH, for TLS */
     struct buf wire; /* SEND_BATCH and the TLS records' overhead */
+    bool may_wait;   /* for a disk */
 };
 int send_scratch_init(struct send_scratch *x); /* beforehand: 0 or GW_ENO_MEMORY */
 void send_scratch_fini(struct send_scratch *x);
@@ -25,10 +26,11 @@ enum sent {
     SENT_ALL,     /* nothing more to send */
     SENT_BATCH,   /* a full batch was taken; more waits */
     SENT_BLOCKED, /* the socket takes no more */
+    SENT_COLD,    /* next are bytes of c->cold, which are not in the page cache */
     SENT_BROKEN,  /* the socket or the protocol failed: c->broken is set */
 };
 
-/* Send what c has, up to SEND_BATCH bytes of plaintext. */
+/* Send what c has, up to SEND_BATCH bytes of plaintext, or FILE_PIECE of a file. */
 enum sent conn_send(struct conn *c, struct send_scratch *x);
 
 /* The protocol or TLS has something for conn_send. */

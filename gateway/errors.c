@@ -92,36 +92,3 @@ struct slice http_reason(int status)
     }
     return slice_of("", 0);
 }
-
-/* Nothing in it comes from the request, so there is nothing to escape.  No external resource
- * and no script: it works under any policy and costs one answer. */
-#define PAGE                                                                                   \
-    "<!DOCTYPE html>\n"                                                                        \
-    "<html lang=\"en\">\n"                                                                     \
-    "<head>\n"                                                                                 \
-    "<meta charset=\"utf-8\">\n"                                                               \
-    "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n"               \
-    "<title>%d%s%.*s</title>\n"                                                                \
-    "<style>\n"                                                                                \
-    ":root { color-scheme: light dark }\n"                                                     \
-    "body { font-family: system-ui, sans-serif; margin: 20vh auto 0; max-width: 32rem;"        \
-    " padding: 0 1rem }\n"                                                                     \
-    "h1 { font-weight: 500 }\n"                                                                \
-    "p { opacity: .6 }\n"                                                                      \
-    "</style>\n"                                                                               \
-    "</head>\n"                                                                                \
-    "<body>\n"                                                                                 \
-    "<h1>%d%s%.*s</h1>\n"                                                                      \
-    "<p>h2cgi</p>\n"                                                                           \
-    "</body>\n"                                                                                \
-    "</html>\n"
-
-struct slice error_page(struct arena *a, int status, struct slice *ret_content_type)
-{
-    struct slice reason = http_reason(status);
-    const char *sep = reason.n ? " " : "";
-
-    *ret_content_type = SLICE("text/html; charset=utf-8");
-    return arena_printf(a, PAGE, status, sep, SLICE_FMT(reason), status, sep,
-                        SLICE_FMT(reason));
-}

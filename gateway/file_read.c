@@ -5,6 +5,8 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
+#include "counters.h"
+
 /* All fields are the loop's but those a job has while reading is set. */
 struct file_read {
     struct job job;
@@ -12,7 +14,7 @@ struct file_read {
     struct writers *writers;
     file_read_fn *fn;
     void *arg;
-    int fd;
+    struct open_file *file;
     int64_t first, end, offset;
     bool reading;        /* a job is under way */
     bool stale;          /* nobody wants what it reads: restarted meanwhile */
@@ -22,20 +24,20 @@ struct file_read {
     ssize_t got;         /* the job's answer */
 };
 
-struct file_read *file_read_new(struct loop *loop, struct writers *writers, int fd,
+struct file_read *file_read_new(struct loop *loop, struct writers *writers, struct open_file *f,
                                 int64_t first, int64_t n, file_read_fn *fn, void *arg)
 {
     struct file_read *r = calloc(1, sizeof(*r));
 
     if (!r) {
-        close(fd);
+        open_file_unref(f);
         return NULL;
     }
     *r = (struct file_read){.loop = loop,
                             .writers = writers,
                             .fn = fn,
                             .arg = arg,
-                            .fd = fd,
+                            .file = f,
                             .first = first,
                             .end = first + n,
                             .offset = first};
@@ -44,7 +46,7 @@ struct file_read *file_read_new(struct loop *loop, struct writers *writers, int 
 
 static void read_free(struct file_read *r)
 {
-    close(r->fd);
+    open_file_unref(r->file);
     free(r->chunk);
     free(r);
 }
@@ -63,9 +65,9 @@ int64_t file_read_left(const struct file_read *r)
     return r->end - r->offset;
 }
 
-int file_read_fd(const struct file_read *r)
+const struct open_file *file_read_of(const struct file_read *r)
 {
-    return r->fd;
+    return r->file;
 }
 
 ssize_t file_read_warm(int fd, struct chunk *k, int64_t offset)
@@ -89,7 +91,7 @@ static void read_run(struct job *job)
     struct file_read *r = (struct file_read *)job;
 
     do {
-        r->got = pread(r->fd, r->chunk->data, r->chunk->cap, (off_t)r->at);
+        r->got = pread(r->file->fd, r->chunk->data, r->chunk->cap, (off_t)r->at);
     } while (r->got < 0 && errno == EINTR);
 }
 
@@ -114,6 +116,7 @@ static void read_done(struct loop *l, struct job *job)
 
 static void read_cold(struct file_read *r, struct chunk *k)
 {
+    counter_add(COUNTER_COLD_READS);
     r->chunk = k;
     r->at = r->offset;
     r->reading = true;
@@ -152,7 +155,7 @@ struct chunk *file_read_next(struct file_read *r, int *ret_err)
         *ret_err = GW_ENO_MEMORY;
         return NULL;
     }
-    ssize_t n = file_read_warm(r->fd, k, r->offset);
+    ssize_t n = file_read_warm(r->file->fd, k, r->offset);
     if (n < 0 && would_wait(errno)) {
         read_cold(r, k);
         return NULL;

@@ -12,6 +12,7 @@
 
 #include "buf.h"
 #include "err.h"
+#include "open_file.h"
 #include "writer.h"
 
 struct file_read;
@@ -19,14 +20,15 @@ struct file_read;
 /* What a job read is there, or failed: call file_read_next() again. */
 typedef void file_read_fn(void *arg);
 
-/* Bytes first .. first + n of fd, which is taken over, also on failure (NULL: memory is out). */
-struct file_read *file_read_new(struct loop *loop, struct writers *writers, int fd,
+/* Bytes first .. first + n of f, the reference to which is taken over, also on failure (NULL:
+ * memory is out). */
+struct file_read *file_read_new(struct loop *loop, struct writers *writers, struct open_file *f,
                                 int64_t first, int64_t n, file_read_fn *fn, void *arg);
 void file_read_free(struct file_read *r); /* fn is not called any more */
 
 /* Bytes that file_read_next() has not given yet. */
 int64_t file_read_left(const struct file_read *r);
-int file_read_fd(const struct file_read *r);
+const struct open_file *file_read_of(const struct file_read *r);
 
 /*
  * The next bytes, while some are left: a filled chunk that is the caller's.  NULL: with *ret_err

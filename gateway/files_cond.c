@@ -105,73 +105,6 @@ enum cond cond_check(const struct field *fields, size_t n, const struct validato
 
 /* ---- ranges ---- */
 
-/* Digits only, at least one.  What is too large for any file is INT64_MAX, not a mistake. */
-static bool position(struct slice s, int64_t *ret)
-{
-    if (s.n == 0)
-        return false;
-    for (size_t i = 0; i < s.n; i++) {
-        if (s.p[i] < '0' || s.p[i] > '9')
-            return false;
-    }
-    int64_t v = slice_decimal(s, INT64_MAX);
-    *ret = v < 0 ? INT64_MAX : v;
-    return true;
-}
-
-/* "-500": the last 500 bytes (14.1.2). */
-static enum range_kind range_suffix(struct slice length, int64_t size, struct range *ret)
-{
-    int64_t n;
-
-    if (!position(length, &n))
-        return RANGE_WHOLE;
-    if (n == 0)
-        return RANGE_UNSATISFIABLE;
-    if (size == 0)
-        return RANGE_WHOLE; /* satisfiable, but Content-Range has no word for no bytes */
-    if (n > size)
-        n = size;
-    *ret = (struct range){size - n, n};
-    return RANGE_PART;
-}
-
-/* "0-499", "500-", "-500". */
-static enum range_kind range_spec(struct slice spec, int64_t size, struct range *ret)
-{
-    ssize_t dash = slice_find(spec, '-');
-    int64_t first, last = INT64_MAX;
-
-    if (dash < 0)
-        return RANGE_WHOLE;
-    struct slice behind = slice_from(spec, (size_t)dash + 1);
-    if (dash == 0)
-        return range_suffix(behind, size, ret);
-    if (!position(slice_of(spec.p, (size_t)dash), &first) ||
-        (behind.n && !position(behind, &last)) || last < first)
-        return RANGE_WHOLE; /* invalid: ignored */
-    if (first >= size)
-        return RANGE_UNSATISFIABLE;
-    if (last >= size)
-        last = size - 1;
-    *ret = (struct range){first, last - first + 1};
-    return RANGE_PART;
-}
-
-enum range_kind range_parse(struct slice value, int64_t size, struct range *ret_range)
-{
-    struct slice spec, other;
-    ssize_t eq = slice_find(value, '=');
-
-    /* Other units are ignored (14.2). */
-    if (eq < 0 || !slice_ieq(slice_of(value.p, (size_t)eq), SLICE("bytes")))
-        return RANGE_WHOLE;
-    struct slice list = slice_from(value, (size_t)eq + 1);
-    if (!slice_list_next(&list, &spec) || slice_list_next(&list, &other))
-        return RANGE_WHOLE;
-    return range_spec(spec, size, ret_range);
-}
-
 /* 13.1.5: only if what the client has a part of is what we have. */
 static bool if_range_holds(const struct field *fields, size_t n, const struct validators *v)
 {
@@ -188,11 +121,11 @@ static bool if_range_holds(const struct field *fields, size_t n, const struct va
 }
 
 enum range_kind range_check(const struct field *fields, size_t n, const struct validators *v,
-                            int64_t size, struct range *ret_range)
+                            int64_t size, struct ranges *ret_ranges)
 {
     struct slice value;
 
     if (!only(fields, n, SLICE("Range"), &value) || !if_range_holds(fields, n, v))
         return RANGE_WHOLE;
-    return range_parse(value, size, ret_range);
+    return ranges_parse(value, size, ret_ranges);
 }

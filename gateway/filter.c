@@ -140,7 +140,7 @@ static void keep_end(struct filter *fl, bool well)
     if (!fl->kept)
         return;
     well = well && (fl->kept_length < 0 || (uint64_t)fl->kept_length == fl->kept->n_body);
-    if (well && fstat(file_read_fd(fl->file), &st) == 0) {
+    if (well && fstat(file_read_of(fl->file)->fd, &st) == 0) {
         after = file_state_of(&st);
         if (file_state_same(&before, &after)) {
             answer_cache_put(cache_of(s), fl->kept);
@@ -253,28 +253,30 @@ static bool answer_kept(struct stream *s, const struct filter *fl)
     return kept != NULL;
 }
 
-/* Takes fd. */
-static void start(struct stream *s, struct pool *pool, struct route_match *m, int fd)
+/* Takes f. */
+static void start(struct stream *s, struct pool *pool, struct route_match *m,
+                  struct open_file *f)
 {
     struct filter *fl = arena_zalloc(&s->arena, sizeof(*fl));
 
-    if (!fl || fstat(fd, &fl->st) < 0) {
-        close(fd);
-        stream_error(s, fl ? GW_EFILE : GW_ENO_MEMORY);
+    if (!fl) {
+        open_file_unref(f);
+        stream_error(s, GW_ENO_MEMORY);
         return;
     }
+    fl->st = f->st;
     fl->keeps = is_for_all(s);
     if (fl->keeps) {
         fl->key = key_of(s);
         if (!fl->key.p) {
             fl->keeps = false;
         } else if (answer_kept(s, fl)) {
-            close(fd);
+            open_file_unref(f);
             return;
         }
     }
     fl->more.fn = more_task;
-    fl->file = file_read_new(s->loop, worker_of(s)->writers, fd, 0, (int64_t)fl->st.st_size,
+    fl->file = file_read_new(s->loop, worker_of(s)->writers, f, 0, (int64_t)fl->st.st_size,
                              more_fn, fl);
     if (fl->file)
         forward_start_role(s, pool, m, &filter_role, fl);
@@ -284,14 +286,13 @@ static void start(struct stream *s, struct pool *pool, struct route_match *m, in
 
 void filter_start(struct stream *s, struct pool *pool, struct route_match *m)
 {
-    const struct field allow = {SLICE("Allow"), SLICE("GET, HEAD, POST")};
-    int fd = m->file_fd;
+    struct open_file *f = m->open;
 
-    m->file_fd = -1; /* taken over */
+    m->open = NULL; /* taken over */
     if (method_is_ours(s->req.method)) {
-        start(s, pool, m, fd);
+        start(s, pool, m, f);
         return;
     }
-    close(fd);
-    stream_error_fields(s, GW_EREQ_METHOD, &allow, 1);
+    open_file_unref(f);
+    stream_answer_allow(s, SLICE("GET, HEAD, POST, OPTIONS"));
 }

@@ -20,8 +20,8 @@
 
 #include "router.h"
 
-/* Answer with the file m->file_fd (regular, open for reading; taken over), through pool.  GET,
- * HEAD and POST; others 405 with Allow.  m is in the stream's arena. */
+/* Answer with the file m->open (regular; the reference is taken over), through pool.  GET, HEAD
+ * and POST; others 405 with Allow.  m is in the stream's arena. */
 void filter_start(struct stream *s, struct pool *pool, struct route_match *m);
 
 #endif

@@ -83,11 +83,8 @@ static bool is_repeated(struct slice name)
         {"Cache-Control", 13}, {"Content-Location", 16}, {"Date", 4},
         {"ETag", 4},           {"Expires", 7},           {"Last-Modified", 13},
     };
-    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
-        if (slice_ieq(name, names[i]))
-            return true;
-    }
-    return false;
+
+    return slice_ieq_any(name, names, sizeof(names) / sizeof(names[0]));
 }
 
 /* The head's fields with Age (RFC 9111 5.1), in the stream's arena; NULL when memory is out. */

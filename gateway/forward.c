@@ -7,7 +7,9 @@
 #include <fastcgi.h>
 
 #include "access_report.h"
+#include "clients.h"
 #include "conn.h"
+#include "error_redirect.h"
 #include "metavars.h"
 #include "worker.h"
 
@@ -100,6 +102,25 @@ void forward_sendfile(struct forward *f)
     sendfile_start(s, f->m, &sf, &head);
 }
 
+void forward_intercept(struct forward *f)
+{
+    struct stream *s = f->s;
+    const struct response_head *h = &f->parser.head; /* what it points to is in the arena */
+    struct field *kept = arena_alloc(&s->arena, (h->n_fields + 1) * sizeof(*kept));
+    int status = h->status;
+    size_t n = 0;
+
+    for (size_t i = 0; kept && i < h->n_fields; i++) {
+        if (error_redirect_keeps(h->fields[i].name))
+            kept[n++] = h->fields[i];
+    }
+    forward_release(f);
+    s->handler = NULL;
+    s->handler_state = NULL;
+    if (!kept || !error_redirect(s, status, kept, n))
+        stream_error(s, GW_ENO_MEMORY);
+}
+
 /* ---- the request body ---- */
 
 static bool body_all_handed_over(const struct forward *f)
@@ -107,16 +128,6 @@ static bool body_all_handed_over(const struct forward *f)
     if (f->in_spool)
         return !f->collecting && f->in_next.n == 0 && spool_len(f->in_spool) == 0;
     return f->s->in_eof && f->s->in.n == 0;
-}
-
-/* Only while the next step is the client's does its time run. */
-static void body_wait(struct forward *f, bool for_client)
-{
-    struct stream *s = f->s;
-
-    if (for_client && !s->waits_for_body)
-        s->body_at_ms = loop_now_ms(s->loop);
-    s->waits_for_body = for_client;
 }
 
 /* STDIN is through: a filter's DATA. */
@@ -135,12 +146,12 @@ static void body_end(struct forward *f)
 }
 
 /* Hand the backend what it takes. */
-static void body_pump(struct forward *f)
+void forward_body_pump(struct forward *f)
 {
     struct stream *s = f->s;
     size_t n;
 
-    if (!f->req || !f->granted_ms)
+    if (!f->req || !f->granted_ms || f->tunnel == FORWARD_TUNNEL_ASKED)
         return;
     if (!f->body || f->body_ended) {
         data_pump(f);
@@ -164,8 +175,8 @@ static void body_pump(struct forward *f)
         forward_fail(f, spool_err(f->in_spool));
     else if (body_all_handed_over(f))
         body_end(f);
-    else if (!f->in_spool)
-        body_wait(f, s->in.n == 0);
+    else if (!f->in_spool && !f->tunnel)
+        stream_wait_body(f->s, s->in.n == 0);
 }
 
 /* Fill the spool until the body is complete, so that its length is known. */
@@ -182,7 +193,7 @@ static void body_collect(struct forward *f)
         forward_fail(f, spool_err(f->in_spool));
         return;
     }
-    body_wait(f, s->in.n == 0);
+    stream_wait_body(f->s, s->in.n == 0);
     if (!s->in_eof || s->in.n)
         return;
     f->collecting = false;
@@ -197,12 +208,21 @@ static void forward_in_spool_fn(void *arg)
     if (f->collecting)
         body_collect(f);
     else
-        body_pump(f);
+        forward_body_pump(f);
 }
 
 static void forward_body(struct stream *s)
 {
     forward_in_spool_fn(s->handler_state);
+}
+
+static size_t forward_body_behind(struct stream *s)
+{
+    const struct forward *f = s->handler_state;
+
+    if (f->in_spool)
+        return spool_congested(f->in_spool) ? SIZE_MAX : 0;
+    return f->req && f->granted_ms ? s->in.n + fcgi_request_unread(f->req) : SIZE_MAX;
 }
 
 /* ---- the slot and what follows ---- */
@@ -236,13 +256,14 @@ static void forward_granted(void *arg)
     struct forward *f = arg;
     struct stream *s = f->s;
     struct buf *params = &worker_of(s)->params;
-    struct metavars_ask ask = {FCGI_RESPONDER, f->content_length, -1, 0};
+    struct metavars_ask ask = {FCGI_RESPONDER, f->content_length, -1, 0, false};
     /* Where one kept connection was closed others may be: the second time we look before. */
     bool idempotent = method_is_idempotent(s->req.method) && !f->body && f->tries == 1;
 
     wait_over(f);
     f->granted_ms = loop_now_ms(s->loop);
     buf_clear(params);
+    ask.websocket = f->tunnel != FORWARD_NO_TUNNEL;
     if (f->role)
         ask.role = f->role->role;
     if (f->role && f->role->ask)
@@ -259,9 +280,11 @@ static void forward_granted(void *arg)
         return; /* it failed at once */
     if (f->role && f->role->begin)
         f->role->begin(f);
-    if (f->body && !f->in_spool)
+    if (f->tunnel)
+        fcgi_request_upgrade(f->req);
+    else if (f->body && !f->in_spool)
         stream_want_body(s);
-    body_pump(f);
+    forward_body_pump(f);
 }
 
 /* Did everything come that was announced?  Then how the application closed does not matter. */
@@ -271,7 +294,8 @@ static bool answer_is_complete(const struct forward *f)
 
     if (!f->head_done || f->taken)
         return false;
-    return f->redirect || f->sendfile.kind != SENDFILE_NONE || stream_is_bodiless(f->s) ||
+    return f->redirect || f->intercepted || f->sendfile.kind != SENDFILE_NONE ||
+           stream_is_bodiless(f->s) ||
            (f->s->out.left >= 0 && (uint64_t)f->s->out.left <= spooled);
 }
 
@@ -305,7 +329,7 @@ static void forward_error(void *arg, int err, enum fcgi_retry retry)
 
 static void forward_stdin_writable(void *arg)
 {
-    body_pump(arg);
+    forward_body_pump(arg);
 }
 
 static const struct fcgi_request_ops forward_ops = {
@@ -344,6 +368,15 @@ static void forward_begin(struct stream *s)
     struct worker *w = worker_of(s);
     int mode = body_mode(s);
 
+    if (s->route->websocket && !f->role && !forward_tunnel_ask(f))
+        return;
+    if (f->tunnel) {
+        f->content_length = -1;
+        f->body = true; /* its STDIN is open */
+        f->streams = true;
+        forward_ask(f);
+        return;
+    }
     f->body = s->req.has_body && !(f->role && f->role->bodiless);
     bool unknown = f->body && s->req.content_length < 0;
     if (f->body && s->body_limit && s->req.content_length > 0 &&
@@ -370,16 +403,46 @@ static void forward_begin(struct stream *s)
     body_collect(f);
 }
 
+/* Through with what the client gave up. */
+static void given_up_ended(void *arg, const struct script_use *use)
+{
+    clients_worked(arg, clock_now_ms(), use ? use->cpu_us : 0);
+}
+
+static void given_up_answer_ended(void *arg, const struct script_use *use)
+{
+    (void)use; /* what was answered was worth it */
+    clients_worked(arg, clock_now_ms(), 0);
+}
+
+/* The client gave up what the application is at work on: it pays for that, and has it at work
+ * until it is over. */
+static void charge_client(struct forward *f)
+{
+    struct stream *s = f->s;
+    uint64_t since_ms = s->answered ? loop_now_ms(s->loop) : f->granted_ms;
+    struct client_work *work = clients_work(worker_of(s)->clients, s->client, since_ms);
+
+    if (work)
+        fcgi_request_given_up(f->req, s->answered ? given_up_answer_ended : given_up_ended,
+                              work);
+}
+
 static void forward_closed(struct stream *s, int err)
 {
-    (void)err;
-    forward_release(s->handler_state);
+    struct forward *f = s->handler_state;
+
+    if (s->client && f->req && f->granted_ms && !s->tunnel && !s->pushed &&
+        clients_is_given_up(err))
+        charge_client(f);
+    forward_release(f);
 }
 
 static const struct handler forward_handler = {
     .name = "pool",
     .start = forward_begin,
     .body = forward_body,
+    .body_behind = forward_body_behind,
     .writable = forward_writable,
     .closed = forward_closed,
 };

@@ -44,6 +44,13 @@ struct forward_role {
     void (*release)(struct forward *f);
 };
 
+/* A WebSocket (forward_tunnel.c). */
+enum forward_tunnel {
+    FORWARD_NO_TUNNEL,
+    FORWARD_TUNNEL_ASKED, /* the application may agree; until then it gets nothing of STDIN */
+    FORWARD_TUNNEL_OPEN,  /* it did */
+};
+
 struct forward {
     struct stream *s;
     struct pool *pool;
@@ -52,6 +59,7 @@ struct forward {
     void *role_state;
     struct fcgi_request *req; /* NULL when none is under way */
     struct fcgi_asker asker;
+    enum forward_tunnel tunnel;
     unsigned tries; /* requests begun */
     int tried_err;  /* how the last of them failed; 0: none did */
 
@@ -71,6 +79,7 @@ struct forward {
     bool head_done;           /* the final head went to the stream */
     bool redirect;            /* local redirect: the rest of the output is dropped */
     bool taken;               /* role->head took it: likewise */
+    bool intercepted;         /* its status has an error_page: likewise */
     struct sendfile sendfile; /* others answer in its place: likewise */
     bool streams;             /* never spooled: event streams, X-Accel-Buffering: no */
     bool ended;               /* END_REQUEST came; what is spooled still has to go out */
@@ -99,10 +108,22 @@ void forward_redirect(struct forward *f);
 /* Answer with f->sendfile. */
 void forward_sendfile(struct forward *f);
 
+/* Answer its status with the error_page. */
+void forward_intercept(struct forward *f);
+/* Hand the application what it takes of its STDIN. */
+void forward_body_pump(struct forward *f);
+
+/* forward_tunnel.c */
+
+/* The client may ask for a WebSocket: if it does, see whether it does so rightly.  false: it does
+ * not, and has been answered. */
+bool forward_tunnel_ask(struct forward *f);
+/* The application's final head, or a 101: 0 or gw_err. */
+int forward_tunnel_agreed(struct forward *f, const struct response_head *h);
+void forward_tunnel_refused(struct forward *f);
+
 /* forward_asker.c: fill f->asker. */
 void forward_asker(struct forward *f);
-/* A client's key in the queue: one for all addresses that are surely the same client's. */
-uint64_t client_key(const union sockaddr_any *peer);
 
 /* forward_out.c: what the application says. */
 void forward_stdout(void *arg, const uint8_t *p, size_t n);

@@ -17,6 +17,7 @@
 #include <stddef.h>
 
 #include "conn.h"
+#include "error_redirect.h"
 #include "hints.h"
 #include "worker.h"
 
@@ -209,8 +210,8 @@ static void out_body(struct forward *f, const uint8_t *p, size_t n)
 
     if (s->out.left >= 0 && (uint64_t)n > (uint64_t)s->out.left && !f->overlong) {
         f->overlong = true;
-        conn_log(s->conn, CONF_LOG_WARN, GW_OK,
-                 "pool=%s sent more than its Content-Length: cut", s->pool_name);
+        conn_log_stream(s, CONF_LOG_WARN, GW_OK,
+                        "pool=%s sent more than its Content-Length: cut", s->pool_name);
     }
     if (f->role && f->role->body)
         f->role->body(f, p, n);
@@ -281,8 +282,11 @@ static bool learns_hints(const struct forward *f)
 
 void forward_hint(struct forward *f)
 {
-    if (learns_hints(f))
-        hints_send(f->s, router_hints(worker_of(f->s)->router));
+    bool learns = learns_hints(f);
+    bool told = f->s->route->n_early_hint && !(f->role && f->role->bodiless);
+
+    if (learns || told)
+        hints_send(f->s, learns ? router_hints(worker_of(f->s)->router) : NULL);
 }
 
 static int out_head(struct forward *f)
@@ -290,9 +294,15 @@ static int out_head(struct forward *f)
     struct response_head *h = &f->parser.head;
     struct stream *s = f->s;
 
+    if (h->status == 101 && f->tunnel == FORWARD_TUNNEL_ASKED) {
+        field_drop(h, SLICE("X-Accel-Buffering"));
+        return forward_tunnel_agreed(f, h);
+    }
     if (h->status < 200)
         return out_interim(f, h);
     f->head_done = true;
+    if (f->tunnel)
+        forward_tunnel_refused(f);
     f->streams |= head_streams(h);
     field_drop(h, SLICE("X-Accel-Buffering")); /* it was for us */
     sendfile_take(s, h, &f->sendfile);
@@ -313,6 +323,10 @@ static int out_head(struct forward *f)
     }
     if (h->kind == RESPONSE_LOCAL_REDIRECT) {
         f->redirect = true; /* when the application is through: its slot may be the only one */
+        return 0;
+    }
+    if (s->route->error_page_intercept && !f->role && error_redirect_has(s, h->status)) {
+        f->intercepted = true; /* likewise */
         return 0;
     }
     if (learns_hints(f))
@@ -338,7 +352,7 @@ void forward_stdout(void *arg, const uint8_t *p, size_t n)
         p += used;
         n -= (size_t)used;
     }
-    if (n && !f->redirect && !f->taken && f->sendfile.kind == SENDFILE_NONE)
+    if (n && !f->redirect && !f->intercepted && !f->taken && f->sendfile.kind == SENDFILE_NONE)
         out_body(f, p, n);
 }
 
@@ -367,8 +381,8 @@ static size_t stderr_within_limit(struct forward *f, size_t n)
     }
     n = (size_t)(limit - f->n_stderr);
     f->n_stderr = limit + 1;
-    conn_log(
-        f->s->conn, CONF_LOG_WARN, GW_OK,
+    conn_log_stream(
+        f->s, CONF_LOG_WARN, GW_OK,
         "pool=%s request=\"%.*s %.*s\" is over stderr_limit: the rest of its log is dropped",
         f->s->pool_name, SLICE_FMT(f->s->req.method), SLICE_FMT(f->s->req.target));
     return n;
@@ -425,6 +439,8 @@ void forward_said_all(struct forward *f)
         forward_redirect(f);
     else if (f->sendfile.kind != SENDFILE_NONE)
         forward_sendfile(f);
+    else if (f->intercepted)
+        forward_intercept(f);
     else
         complete(f);
 }
@@ -437,9 +453,9 @@ void forward_end(void *arg, uint32_t app_status)
     f->req = NULL;
     forward_stderr_flush(f);
     if (app_status)
-        conn_log(s->conn, CONF_LOG_WARN, GW_OK,
-                 "pool=%s request=\"%.*s %.*s\" ended with status %u", s->pool_name,
-                 SLICE_FMT(s->req.method), SLICE_FMT(s->req.target), app_status);
+        conn_log_stream(s, CONF_LOG_WARN, GW_OK,
+                        "pool=%s request=\"%.*s %.*s\" ended with status %u", s->pool_name,
+                        SLICE_FMT(s->req.method), SLICE_FMT(s->req.target), app_status);
     if (!f->head_done) {
         forward_fail(f, no_head_err(f));
         return;

@@ -6,6 +6,7 @@
 #include "gateway.h"
 
 #include <errno.h>
+#include <signal.h>
 #include <stddef.h>
 #include <stdlib.h>
 #include <sched.h>
@@ -14,11 +15,14 @@
 #include "../fcgi/dns.h"
 #include "../fcgi/pool.h"
 #include "acceptor.h"
+#include "clients.h"
+#include "counter_report.h"
 #include "fdpass.h"
 #include "pool_report.h"
 #include "processes.h"
 #include "router.h"
 #include "spool.h"
+#include "window.h"
 #include "worker.h"
 
 enum { WORKERS_MAX = 64 };
@@ -35,8 +39,12 @@ struct gateway {
     unsigned n_started;
     struct acceptor *acceptor;
     struct spool_budget spool;
+    struct clients *clients;
+    struct window_budget windows;
+    struct encode_budget encode;
     struct processes *processes;
     struct pool_reports *reports;
+    struct counter_report *counters;
     struct dns *dns; /* NULL: no pool has a name */
     struct loop_source control;
     struct timer drain;
@@ -51,8 +59,10 @@ static void gateway_stop(struct gateway *g)
     if (g->stopping)
         return;
     g->stopping = true;
-    if (g->draining)
+    if (g->draining) {
         pool_reports_end(g->reports);
+        counter_report_end();
+    }
     acceptor_stop(g->acceptor);
     loop_stop(g->loop);
 }
@@ -178,12 +188,16 @@ static int gateway_make_workers(struct gateway *g)
     for (unsigned i = 0; g->workers && i < g->n_workers; i++) {
         struct worker *w = &g->workers[i];
         w->index = i;
+        w->n_workers = g->n_workers;
         w->conf = g->setup->conf;
         w->gateway = g;
         w->router = g->router;
         w->writers = g->writers;
         w->tls = g->setup->tls;
         w->spool = &g->spool;
+        w->clients = g->clients;
+        w->windows = &g->windows;
+        w->encode = &g->encode;
         if (worker_init(w) < 0)
             return GW_ENO_MEMORY;
         g->n_inited++;
@@ -210,9 +224,12 @@ static int gateway_make(struct gateway *g)
     g->spool = (struct spool_budget){.dir = c->spool_dir,
                                      .limit = (uint64_t)c->spool_limit,
                                      .memory = (size_t)c->spool_memory};
+    g->windows.limit = (uint64_t)c->h2_window_memory;
+    g->encode.limit = (size_t)c->compress_memory;
     g->loop = loop_new("acceptor");
     g->writers = writers_new(c->writers);
-    if (!g->loop || !g->writers || gateway_make_pools(g) < 0)
+    g->clients = clients_new(c);
+    if (!g->loop || !g->writers || !g->clients || gateway_make_pools(g) < 0)
         return GW_ENO_MEMORY;
     g->router = router_new(g->setup->conf, g->pools, stderr);
     if (!g->router || gateway_make_workers(g) < 0)
@@ -221,7 +238,8 @@ static int gateway_make(struct gateway *g)
     g->drain.fn = gateway_drain_fn;
     g->processes = processes_new(g->loop, g->setup, g->pools);
     g->reports = pool_reports_new(g->loop, g->pools, g->setup->conf->n_pools);
-    if (!g->processes || !g->reports)
+    g->counters = counter_report_new(g->loop);
+    if (!g->processes || !g->reports || !g->counters)
         return GW_ENO_MEMORY;
     g->acceptor = acceptor_new(g->loop, g->setup, g->workers, g->n_workers);
     if (!g->acceptor || gateway_start_checks(g) < 0)
@@ -257,15 +275,25 @@ static void gateway_end(struct gateway *g)
     acceptor_free(g->acceptor);
     processes_free(g->processes);
     pool_reports_free(g->reports);
+    counter_report_free(g->counters);
     writers_free(g->writers);
     for (unsigned i = 0; g->pools && i < g->setup->conf->n_pools; i++)
         pool_free(g->pools[i]);
     router_free(g->router);
     for (unsigned i = 0; i < g->n_inited; i++)
         worker_fini(&g->workers[i]);
+    clients_free(g->clients);
     loop_free(g->loop);
     free((void *)g->pools);
     free(g->workers);
+}
+
+/* sendfile(2) knows no MSG_NOSIGNAL: a client that goes must not end the process. */
+static void ignore_sigpipe(void)
+{
+    const struct sigaction ignore = {.sa_handler = SIG_IGN};
+
+    (void)sigaction(SIGPIPE, &ignore, NULL);
 }
 
 int gateway_run(const struct gateway_setup *setup)
@@ -273,6 +301,7 @@ int gateway_run(const struct gateway_setup *setup)
     struct gateway g = {.setup = setup};
     int status = 1;
 
+    ignore_sigpipe();
     if (gateway_make(&g) < 0 || gateway_watch(&g) < 0 || gateway_start(&g) < 0) {
         log_line(CONF_LOG_ERROR,
                  "gateway: cannot start: out of memory, descriptors or threads");

@@ -16,6 +16,7 @@ struct gateway_listener {
     int fd; /* listening, non-blocking */
     bool tls;
     const char *address; /* as written, for the log */
+    const struct conf_listen *conf;
 };
 
 /* What is said over control_fd, one byte a message, descriptors as SCM_RIGHTS (fdpass.h). */

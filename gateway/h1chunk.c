@@ -159,6 +159,9 @@ static int step(struct h1_chunked *k, uint8_t c)
         return GW_EBODY_SYNTAX;
     if (to >= TRAILER_NAME && to <= TRAILER_LF && ++k->trailers > H1_CHUNK_TRAILERS)
         return GW_EREQ_HEAD_LARGE;
+    if (to == TRAILER_NAME && k->state == TRAILER_START &&
+        ++k->n_trailers > H1_CHUNK_TRAILER_FIELDS)
+        return GW_EREQ_HEAD_LARGE;
     return to;
 }
 

@@ -20,6 +20,7 @@ enum {
     H1_CHUNK_DIGITS = 16,            /* of a size, zeros in front included */
     H1_CHUNK_EXTENSIONS = 16 * 1024, /* bytes of extensions beyond those of data (below) */
     H1_CHUNK_TRAILERS = 16 * 1024,   /* bytes of all trailers */
+    H1_CHUNK_TRAILER_FIELDS = 100,   /* how many they may be */
 };
 
 /* Zeroed is the start state. */
@@ -28,6 +29,7 @@ struct h1_chunked {
     uint64_t total;      /* data so far, this chunk included */
     uint32_t extensions; /* bytes of them not yet outweighed by data */
     uint32_t trailers;   /* bytes of them */
+    uint32_t n_trailers; /* fields of them */
     uint8_t state;       /* the decoder's own */
     uint8_t n_digits;    /* of the size under way */
 };
@@ -37,7 +39,7 @@ struct h1_chunked {
  * be 0).  Call again with the rest until all is taken or h1_chunked_done().
  *
  * GW_EBODY_SYNTAX     not chunks; or a size, a sum of sizes or the extensions over their bounds
- * GW_EREQ_HEAD_LARGE  trailers over their bound
+ * GW_EREQ_HEAD_LARGE  trailers over their bounds
  */
 ssize_t h1_chunked_next(struct h1_chunked *k, const uint8_t *in, size_t len,
                         struct slice *ret_data);

@@ -148,7 +148,7 @@ static int step_method(struct h1_head *h, const uint8_t *in, uint32_t len)
 {
     h->at = scan(in, h->at, len, T);
     if (h->at - h->mark > H1_METHOD_MAX)
-        return GW_EREQ_SYNTAX;
+        return GW_EREQ_METHOD_LONG; /* RFC 9112 3 */
     if (h->at == len)
         return 0;
     if (in[h->at] != ' ' || h->at == h->mark)
@@ -309,16 +309,20 @@ static int field_connection(struct h1_head *h, struct slice value, struct h1_spa
     return 0;
 }
 
-/* RFC 9110 10.1.1: not for HTTP/1.0, which does not know it. */
+/* RFC 9110 10.1.1: a list, and not for HTTP/1.0, which does not know it. */
 static int field_expect(struct h1_head *h, struct slice value, struct h1_span span)
 {
+    struct slice expectation;
+
     (void)span;
     if (h->version < 11)
         return 0;
-    if (slice_ieq(value, SLICE("100-continue")))
-        h->expect_continue = true;
-    else
-        h->expect_unknown = true;
+    while (slice_list_next(&value, &expectation)) {
+        if (slice_ieq(expectation, SLICE("100-continue")))
+            h->expect_continue = true;
+        else
+            h->expect_unknown = true;
+    }
     return 0;
 }
 

@@ -81,6 +81,7 @@ void h1_head_init(struct h1_head *h, uint64_t max_bytes, uint32_t max_fields);
  * last one stopped.
  *
  * GW_EREQ_SYNTAX      not HTTP/1.x
+ * GW_EREQ_METHOD_LONG method over H1_METHOD_MAX
  * GW_EREQ_VERSION     another major version
  * GW_EREQ_URI_LONG    target over H1_TARGET_MAX, or the head is full within the request line
  * GW_EREQ_HEAD_LARGE  over max_bytes or max_fields

@@ -2,17 +2,16 @@
 
 #include "stream.h"
 
-static bool is_one_of(struct slice name, const struct slice *names, size_t n)
+/* Several ranges: the type is that of each part, and the whole has its own. */
+static bool has_parts(const struct response *r)
 {
-    for (size_t i = 0; i < n; i++) {
-        if (slice_ieq(name, names[i]))
-            return true;
-    }
-    return false;
+    const struct field *type = fields_find(r->fields, r->n_fields, SLICE("Content-Type"));
+
+    return r->status == 206 && type && slice_starts(type->value, SLICE("multipart/"));
 }
 
-/* Does o's field go on an answer of this status? */
-static bool goes_on(struct slice name, int status)
+/* Does o's field go on this answer? */
+static bool goes_on(struct slice name, const struct response *r)
 {
     static const struct slice of_304[] = {/* RFC 9110 15.4.5 */
                                           {"Cache-Control", 13},
@@ -20,20 +19,23 @@ static bool goes_on(struct slice name, int status)
                                           {"Expires", 7},
                                           {"Vary", 4}};
 
-    if (slice_ieq(name, SLICE("Set-Cookie")) || status == 200 || status == 206)
+    if (slice_ieq(name, SLICE("Content-Type")) && has_parts(r))
+        return false;
+    if (slice_ieq(name, SLICE("Set-Cookie")) || r->status == 200 || r->status == 206)
         return true;
-    return status == 304 && is_one_of(name, of_304, sizeof(of_304) / sizeof(of_304[0]));
+    return r->status == 304 && slice_ieq_any(name, of_304, sizeof(of_304) / sizeof(of_304[0]));
 }
 
-static bool is_replaced(const struct head_override *o, struct slice name, int status)
+static bool is_replaced(const struct head_override *o, struct slice name,
+                        const struct response *r)
 {
     static const struct slice of_200[] = {
         {"ETag", 4}, {"Last-Modified", 13}, {"Accept-Ranges", 13}};
 
-    if (o->status && status == 200 &&
-        is_one_of(name, of_200, sizeof(of_200) / sizeof(of_200[0])))
+    if (o->status && r->status == 200 &&
+        slice_ieq_any(name, of_200, sizeof(of_200) / sizeof(of_200[0])))
         return true;
-    return goes_on(name, status) && !slice_ieq(name, SLICE("Set-Cookie")) &&
+    return goes_on(name, r) && !slice_ieq(name, SLICE("Set-Cookie")) &&
            fields_find(o->fields, o->n_fields, name);
 }
 
@@ -45,11 +47,11 @@ int head_override_apply(struct arena *a, const struct head_override *o, struct r
     if (!fields)
         return GW_ENO_MEMORY;
     for (size_t i = 0; i < r->n_fields; i++) {
-        if (!is_replaced(o, r->fields[i].name, r->status))
+        if (!is_replaced(o, r->fields[i].name, r))
             fields[n++] = r->fields[i];
     }
     for (size_t i = 0; i < o->n_fields; i++) {
-        if (goes_on(o->fields[i].name, r->status))
+        if (goes_on(o->fields[i].name, r))
             fields[n++] = o->fields[i];
     }
     r->fields = fields;

@@ -20,9 +20,10 @@ struct head_override {
 
 /*
  * Put o on r, its new fields in a.  A field of o replaces those of its name, but Set-Cookie is
- * added.  Only what was found in full or in part (200, 206) gets all; 304 what a 304 repeats; others
+ * added, and Content-Type is left to the parts of a multipart/byteranges.  Only what was found
+ * in full or in part (200, 206) gets all; 304 what a 304 repeats (RFC 9110 15.4.5); others
  * (redirects) Set-Cookie alone.  With another status than 200 the answer has no validators.
- * 0 or GW_ENO_MEMORY.
+ * 0; or GW_ENO_MEMORY, r unchanged.
  */
 int head_override_apply(struct arena *a, const struct head_override *o, struct response *r);
 

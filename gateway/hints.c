@@ -30,16 +30,44 @@ static bool wants_hints(const struct stream *s)
            (!mode || slice_eq(mode->value, SLICE("navigate")));
 }
 
+static bool has_link(const struct field *fields, size_t n, struct slice link)
+{
+    for (size_t i = 0; i < n; i++) {
+        if (slice_eq(fields[i].value, link))
+            return true;
+    }
+    return false;
+}
+
+/* Those of the route, and what was learned besides. */
+static void send_links(struct stream *s, const struct kept_answer *k)
+{
+    size_t n = 0, n_known = k ? k->n_fields : 0;
+    const struct conf_route *route = s->route;
+    struct field *fields =
+        arena_alloc(&s->arena, (route->n_early_hint + n_known + 1) * sizeof(*fields));
+
+    for (size_t i = 0; fields && i < route->n_early_hint; i++)
+        fields[n++] = (struct field){SLICE("Link"), route->early_hint[i]};
+    for (size_t i = 0; fields && i < n_known; i++) {
+        if (!has_link(fields, n, k->fields[i].value))
+            fields[n++] = k->fields[i];
+    }
+    if (n)
+        stream_send_interim(s, 103, fields, n);
+}
+
 void hints_send(struct stream *s, struct answer_cache *known)
 {
+    const struct kept_answer *k = NULL;
+
     if (s->hinted || !wants_hints(s))
         return;
     s->hinted = true; /* not again for another try, or where a local redirect leads */
-    struct slice key = key_of(s);
-    const struct kept_answer *k =
-        key.p ? answer_cache_get(known, key, NULL, loop_now_ms(s->loop)) : NULL;
-    if (k)
-        stream_send_interim(s, 103, k->fields, k->n_fields);
+    struct slice key = known ? key_of(s) : slice_of(NULL, 0);
+    if (key.p)
+        k = answer_cache_get(known, key, NULL, loop_now_ms(s->loop));
+    send_links(s, k);
     answer_cache_drop(known, k);
 }
 

@@ -1,6 +1,8 @@
 /*
- * gateway/hints.h - early_hints = learn: what earlier answers of a path asked the client to load
- * (Link: </style.css>; rel=preload) is sent as 103 Early Hints while the application works.
+ * gateway/hints.h - early hints: Link fields in a 103 while the application works.
+ *
+ * early_hint = LINK: those of the route, as they are written.  early_hints = learn: what earlier
+ * answers of a path asked the client to load (Link: </style.css>; rel=preload).
  *
  * Learned    from answers with 200 to GET: links with rel preload, modulepreload or preconnect,
  *            the first HINTS_LINKS of them.  An answer without one makes the path forgotten.
@@ -24,7 +26,8 @@ struct answer_cache;
 
 enum { HINTS_BYTES = 4 * 1024 * 1024, HINTS_LINKS = 16, HINTS_LINK_MAX = 1024 };
 
-/* The request goes to an application: say what is known of its path. */
+/* The request goes to an application: send what its route names, and what is known of its path;
+ * known NULL: that is not asked. */
 void hints_send(struct stream *s, struct answer_cache *known);
 
 /* Its answer. */
@@ -36,5 +39,11 @@ bool hints_link_next(struct slice *list, struct slice *ret_link);
 
 /* Is it for loading early? */
 bool hints_link_is_early(struct slice link);
+
+/* Is it for loading early, and may it be pushed (rel=preload without nopush)? */
+bool hints_link_is_push(struct slice link);
+
+/* What stands between < and >. */
+struct slice hints_link_target(struct slice link);
 
 #endif

@@ -58,38 +58,69 @@ bool hints_link_next(struct slice *list, struct slice *ret_link)
     return true;
 }
 
-/* rel's value is a list of relation types with spaces between. */
-static bool rel_is_early(struct slice types)
+struct slice hints_link_target(struct slice link)
 {
-    static const struct slice early[] = {
-        {"preload", 7}, {"modulepreload", 13}, {"preconnect", 10}};
+    return slice_of(link.p + 1, (size_t)slice_find(link, '>') - 1);
+}
 
-    while (types.n) {
-        struct slice type = cut_at(&types, " \t");
-        for (size_t i = 0; i < sizeof(early) / sizeof(early[0]); i++) {
-            if (slice_ieq(type, early[i]))
-                return true;
-        }
-        types = skip_spaces(types);
+/* Cut the next parameter off what follows the target.  Without a value that is empty. */
+static bool param_next(struct slice *s, struct slice *ret_name, struct slice *ret_value)
+{
+    *s = skip_spaces(*s);
+    if (!s->n || s->p[0] != ';')
+        return false;
+    *s = skip_spaces(slice_from(*s, 1));
+    *ret_name = slice_trim(cut_at(s, "=;"));
+    *ret_value = slice_of("", 0);
+    if (!s->n || s->p[0] != '=')
+        return true;
+    *s = slice_from(*s, 1);
+    struct slice value = slice_trim(cut_at(s, ";"));
+    if (value.n >= 2 && value.p[0] == '"' && value.p[value.n - 1] == '"')
+        value = slice_of(value.p + 1, value.n - 2);
+    *ret_value = value;
+    return true;
+}
+
+/* rel's value is a list of relation types with spaces between; has it one of types? */
+static bool rel_has(struct slice rel, const struct slice *types, size_t n)
+{
+    while (rel.n) {
+        struct slice type = cut_at(&rel, " \t");
+        if (slice_ieq_any(type, types, n))
+            return true;
+        rel = skip_spaces(rel);
     }
     return false;
 }
 
+/* *ret_nopush: it has that parameter. */
+static bool link_has(struct slice link, const struct slice *types, size_t n, bool *ret_nopush)
+{
+    struct slice s = slice_from(link, (size_t)slice_find(link, '>') + 1), name, value;
+    struct slice rel = slice_of(NULL, 0);
+
+    while (param_next(&s, &name, &value)) {
+        if (slice_ieq(name, SLICE("rel")) && !rel.p) /* 3.3: the first one counts */
+            rel = value;
+        *ret_nopush |= slice_ieq(name, SLICE("nopush"));
+    }
+    return rel_has(rel, types, n);
+}
+
 bool hints_link_is_early(struct slice link)
 {
-    struct slice s = slice_from(link, (size_t)slice_find(link, '>') + 1);
+    static const struct slice early[] = {
+        {"preload", 7}, {"modulepreload", 13}, {"preconnect", 10}};
+    bool nopush = false;
 
-    while ((s = skip_spaces(s)).n && s.p[0] == ';') {
-        s = skip_spaces(slice_from(s, 1));
-        struct slice name = slice_trim(cut_at(&s, "=;"));
-        if (!s.n || s.p[0] != '=')
-            continue;
-        s = slice_from(s, 1);
-        struct slice value = slice_trim(cut_at(&s, ";"));
-        if (value.n >= 2 && value.p[0] == '"' && value.p[value.n - 1] == '"')
-            value = slice_of(value.p + 1, value.n - 2);
-        if (slice_ieq(name, SLICE("rel"))) /* 3.3: the first one counts */
-            return rel_is_early(value);
-    }
-    return false;
+    return link_has(link, early, sizeof(early) / sizeof(early[0]), &nopush);
+}
+
+bool hints_link_is_push(struct slice link)
+{
+    static const struct slice preload = {"preload", 7};
+    bool nopush = false;
+
+    return link_has(link, &preload, 1, &nopush) && !nopush;
 }

@@ -65,6 +65,15 @@ void hosts_fini(struct hosts *h)
     *h = (struct hosts){0};
 }
 
+struct slice hosts_first(const struct conf_site *site)
+{
+    for (unsigned i = 0; i < site->n_hosts; i++) {
+        if (slice_find(site->hosts[i], '*') < 0)
+            return site->hosts[i];
+    }
+    return slice_of("", 0);
+}
+
 struct slice host_of_authority(struct slice authority)
 {
     bool literal = slice_starts(authority, SLICE("[")); /* RFC 3986 3.2.2 */

@@ -35,6 +35,9 @@ void hosts_fini(struct hosts *h);
  * NULL unless there is no site at all. */
 const struct conf_site *hosts_find(const struct hosts *h, struct slice authority);
 
+/* The first name of the site that is one, without a star; empty if it has none. */
+struct slice hosts_first(const struct conf_site *site);
+
 /* authority without its port; "[::1]:80" gives "[::1]". */
 struct slice host_of_authority(struct slice authority);
 

@@ -1,122 +1,107 @@
 #include "htpasswd.h"
 
 #include <crypt.h>
-#include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
-/* For a file without a usable hash: something to be busy with. */
-static const char dummy_hash[] = "$6$h2cgih2cgih2cgi$";
+#include "apr1.h"
 
-/* Old DES crypt, MD5 ($1$, $apr1$), {SHA} and plain text are not accepted: a stolen file of
- * those is a list of passwords. */
-static bool hash_supported(struct slice hash)
+enum { BCRYPT_COST_MAX = 16, SHA_ROUNDS_MAX = 5000000 };
+
+const struct slice htpasswd_dummy = {"$6$h2cgih2cgih2cgi$", 19};
+
+static const char costly[] = "a hash that takes too long to verify";
+static const char broken[] = "a hash that is cut short or damaged";
+
+/* $2y$12$ and 53 characters */
+static const char *bcrypt_fault(struct slice hash)
 {
-    static const char *const prefixes[] = {"$2a$", "$2b$", "$2y$", "$5$", "$6$", "$y$"};
+    int64_t cost = hash.n < 7 ? -1 : slice_decimal(slice_of(hash.p + 4, 2), 99);
 
-    for (size_t i = 0; i < sizeof(prefixes) / sizeof(prefixes[0]); i++) {
-        if (slice_starts(hash, slice_str(prefixes[i])))
-            return true;
-    }
-    return false;
+    if (hash.n != 60 || cost < 4 || hash.p[6] != '$')
+        return broken;
+    return cost > BCRYPT_COST_MAX ? costly : NULL;
 }
 
-/* The next line of *text that is an entry, cut at its colon; what follows a second colon is not
- * the hash's. */
-static bool entry_next(struct slice *text, struct slice *ret_user, struct slice *ret_hash)
+/* $6$rounds=5000$SALT$HASH, $6$SALT$HASH; the prefix is looked at */
+static const char *sha_fault(struct slice hash, size_t digits)
 {
-    while (text->n) {
-        ssize_t nl = slice_find(*text, '\n');
-        struct slice line = slice_of(text->p, nl < 0 ? text->n : (size_t)nl);
-        *text = slice_from(*text, nl < 0 ? text->n : (size_t)nl + 1);
-        ssize_t colon = slice_find(line, ':');
-        if (colon <= 0 || line.p[0] == '#')
-            continue;
-        *ret_user = slice_of(line.p, (size_t)colon);
-        struct slice rest = slice_from(line, (size_t)colon + 1);
-        size_t n = 0;
-        while (n < rest.n && rest.p[n] != ':' && rest.p[n] != '\r' && rest.p[n] != ' ')
-            n++;
-        *ret_hash = slice_of(rest.p, n);
-        return true;
+    static const struct slice word = {"rounds=", 7};
+    struct slice rest = slice_from(hash, 3);
+    ssize_t dollar;
+
+    if (slice_starts(rest, word)) {
+        dollar = slice_find(rest, '$');
+        if (dollar < 0)
+            return broken;
+        if (slice_decimal(slice_of(rest.p + word.n, (size_t)dollar - word.n), SHA_ROUNDS_MAX) <
+            0)
+            return costly;
+        rest = slice_from(rest, (size_t)dollar + 1);
     }
-    return false;
+    dollar = slice_find(rest, '$');
+    return dollar < 0 || rest.n - (size_t)dollar - 1 != digits ? broken : NULL;
 }
 
-struct slice htpasswd_find(struct slice text, struct slice user)
+static const char *sha256_fault(struct slice hash)
 {
-    struct slice name, hash;
-
-    while (entry_next(&text, &name, &hash)) {
-        if (slice_eq(name, user))
-            return hash;
-    }
-    return slice_of("", 0);
+    return sha_fault(hash, 43);
 }
 
-static void version_of(const struct stat *st, struct htpasswd_version *v)
+static const char *sha512_fault(struct slice hash)
 {
-    *v = (struct htpasswd_version){
-        .device = (uint64_t)st->st_dev,
-        .inode = (uint64_t)st->st_ino,
-        .size = (int64_t)st->st_size,
-        .mtime_ns = st->st_mtim.tv_sec * INT64_C(1000000000) + st->st_mtim.tv_nsec,
-        .ctime_ns = st->st_ctim.tv_sec * INT64_C(1000000000) + st->st_ctim.tv_nsec,
+    return sha_fault(hash, 86);
+}
+
+/* $y$j9T$SALT$HASH: the flavour j, one less than the logarithm of N, one less than r (32 at
+ * most), a letter each: 128 * N * r bytes. */
+static const char *yescrypt_fault(struct slice hash)
+{
+    enum { PREFIX = 7, DIGITS = 43 };
+    ssize_t dollar = -1;
+
+    if (hash.n > PREFIX && hash.p[3] == 'j' && hash.p[PREFIX - 1] == '$')
+        dollar = slice_find(slice_from(hash, PREFIX), '$');
+    if (dollar < 0 || hash.n - PREFIX - (size_t)dollar - 1 != DIGITS)
+        return broken;
+    bool many = hash.p[4] > 'C' || (hash.p[4] > '9' && hash.p[4] < 'A');
+    return many || hash.p[5] > 'T' ? costly : NULL;
+}
+
+static const char *apr1_fault(struct slice hash)
+{
+    return apr1_is(hash) ? NULL : broken;
+}
+
+const char *htpasswd_fault(struct slice hash)
+{
+    static const struct {
+        const char *prefix;
+        const char *(*fault)(struct slice hash);
+        const char *refused;
+    } kinds[] = {
+        {"$2a$", bcrypt_fault, NULL},
+        {"$2b$", bcrypt_fault, NULL},
+        {"$2y$", bcrypt_fault, NULL},
+        {"$5$", sha256_fault, NULL},
+        {"$6$", sha512_fault, NULL},
+        {"$y$", yescrypt_fault, NULL},
+        {"$apr1$", apr1_fault, NULL},
+        {"$1$", NULL, "MD5 crypt, which is too weak"},
+        {"{SHA}", NULL, "{SHA}, which is too weak"},
+        {"{SSHA}", NULL, "{SSHA}, which is too weak"},
+        {"$", NULL, "a kind of hash that is not known"},
+        {"!", NULL, "locked"},
+        {"*", NULL, "locked"},
     };
-}
 
-bool htpasswd_stat(const char *path, struct htpasswd_version *ret_version)
-{
-    struct stat st;
-
-    if (stat(path, &st) < 0)
-        return false;
-    version_of(&st, ret_version);
-    return true;
-}
-
-/* The whole file, malloced; NULL with errno. */
-static char *file_read(int fd, size_t *ret_n)
-{
-    char *text = malloc(HTPASSWD_FILE_MAX + 1);
-    size_t n = 0;
-
-    while (text && n <= HTPASSWD_FILE_MAX) {
-        ssize_t got = read(fd, text + n, HTPASSWD_FILE_MAX + 1 - n);
-        if (got == 0) {
-            *ret_n = n;
-            return text;
-        }
-        if (got < 0 && errno == EINTR)
-            continue;
-        if (got < 0)
-            break;
-        n += (size_t)got;
+    if (!hash.n)
+        return "no hash";
+    for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
+        if (slice_starts(hash, slice_str(kinds[i].prefix)))
+            return kinds[i].fault ? kinds[i].fault(hash) : kinds[i].refused;
     }
-    int err = n > HTPASSWD_FILE_MAX ? EFBIG : errno;
-    free(text);
-    errno = err;
-    return NULL;
-}
-
-static char *file_load(const char *path, size_t *ret_n, struct htpasswd_version *ret_version)
-{
-    struct stat st;
-    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
-    char *text = NULL;
-
-    if (fd < 0)
-        return NULL;
-    if (fstat(fd, &st) == 0) {
-        version_of(&st, ret_version);
-        text = file_read(fd, ret_n);
-    }
-    int err = errno;
-    close(fd);
-    errno = err;
-    return text;
+    return hash.n == 13 ? "DES crypt, or plain text, which is too weak"
+                        : "plain text, or no known hash";
 }
 
 static bool equal_in_constant_time(const char *a, const char *b, size_t n)
@@ -128,54 +113,34 @@ static bool equal_in_constant_time(const char *a, const char *b, size_t n)
     return diff == 0;
 }
 
-/* crypt() password with hash's setting and compare. */
-static bool hash_matches(struct slice hash, const char *password)
+/* "*0" and "*1" are libxcrypt's words for failure. */
+static bool is_same(const char *out, struct slice hash)
+{
+    return out && out[0] != '*' && strlen(out) == hash.n &&
+           equal_in_constant_time(out, hash.p, hash.n);
+}
+
+static bool crypt_matches(struct slice hash, const char *password)
 {
     char setting[CRYPT_OUTPUT_SIZE];
-    struct crypt_data *data =
-        calloc(1, sizeof(*data)); /* 32 KiB: too much for a thread's stack */
+    struct crypt_data *data = calloc(1, sizeof(*data)); /* 32 KiB: too much for a stack */
     bool same = false;
 
     if (data && hash.n < sizeof(setting)) {
         memcpy(setting, hash.p, hash.n);
         setting[hash.n] = '\0';
-        const char *out = crypt_r(password, setting, data);
-        /* "*0" and "*1" are libxcrypt's words for failure. */
-        if (out && out[0] != '*' && strlen(out) == hash.n)
-            same = equal_in_constant_time(out, hash.p, hash.n);
+        same = is_same(crypt_r(password, setting, data), hash);
         explicit_bzero(data, sizeof(*data));
     }
     free(data);
     return same;
 }
 
-/* A hash to be busy with for a user that is not there: of the file's own kind and cost. */
-static struct slice any_hash(struct slice text)
+bool htpasswd_matches(struct slice hash, const char *password)
 {
-    struct slice user, hash;
+    char out[APR1_TEXT];
 
-    while (entry_next(&text, &user, &hash)) {
-        if (hash_supported(hash))
-            return hash;
-    }
-    return slice_str(dummy_hash);
-}
-
-int htpasswd_check(const char *path, const char *user, const char *password,
-                   struct htpasswd_version *ret_version)
-{
-    size_t n;
-    char *text = file_load(path, &n, ret_version);
-
-    if (!text)
-        return -1;
-    struct slice all = slice_of(text, n);
-    struct slice hash = htpasswd_find(all, slice_str(user));
-    bool known = hash_supported(hash);
-    if (!known)
-        hash = any_hash(all);
-    bool same = hash_matches(hash, password);
-    explicit_bzero(text, n);
-    free(text);
-    return known && same;
+    if (!apr1_is(hash))
+        return crypt_matches(hash, password);
+    return apr1_crypt(hash, password, out) && is_same(out, hash);
 }

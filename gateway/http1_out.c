@@ -9,6 +9,7 @@
 #define CHUNKED "Transfer-Encoding: chunked\r\n"
 #define CLOSE "Connection: close\r\n"
 #define KEEP_ALIVE "Connection: keep-alive\r\n"
+#define UPGRADE "Connection: Upgrade\r\nUpgrade: websocket\r\n"
 #define DATE "Date: "
 #define LENGTH "Content-Length: "
 
@@ -19,7 +20,7 @@ enum { CHUNK_FRAME = 8 + 2 + 2 };
 
 /* Room for all that is not a field of the response, the reason or the date. */
 enum {
-    FIXED = sizeof(STATUS_LINE "200 \r\n" SERVER CHUNKED CLOSE KEEP_ALIVE DATE LENGTH
+    FIXED = sizeof(STATUS_LINE "200 \r\n" SERVER CHUNKED CLOSE KEEP_ALIVE UPGRADE DATE LENGTH
                                "9223372036854775807\r\n\r\n\r\n")
 };
 
@@ -87,7 +88,7 @@ static int put_head(struct buf *out, const struct response *r, const struct http
         has_date |= slice_ieq(r->fields[i].name, SLICE("Date"));
         has_server |= slice_ieq(r->fields[i].name, SLICE("Server"));
     }
-    if (!has_server)
+    if (!has_server && !r->no_server)
         at = put(at, SLICE(SERVER));
     if (!has_date)
         at = put_field(at, &(struct field){SLICE("Date"), f->date});
@@ -102,6 +103,8 @@ static int put_head(struct buf *out, const struct response *r, const struct http
         at = put(at, SLICE(CLOSE));
     if (f->keep_alive)
         at = put(at, SLICE(KEEP_ALIVE));
+    if (f->upgrade)
+        at = put(at, SLICE(UPGRADE));
     at = put(at, SLICE("\r\n"));
     buf_commit(out, (size_t)(at - start));
     return 0;
@@ -163,7 +166,7 @@ static void note_done(struct http1_out *o)
 
 static void check_done(struct http1_out *o)
 {
-    if (o->state != HTTP1_BODY || buf_len(&o->wire) || o->s->out.body.n)
+    if (o->state != HTTP1_BODY || buf_len(&o->wire) || o->s->out.body.n || o->s->out.file_left)
         return;
     if (o->cut || (o->s->out.eof && !o->chunks))
         note_done(o);
@@ -247,7 +250,7 @@ bool http1_out_wants(const struct http1_out *o)
     if (buf_len(&o->wire))
         return true;
     return o->state == HTTP1_BODY &&
-           (o->s->out.body.n || (o->chunks && o->s->out.eof && !o->cut));
+           (o->s->out.body.n || o->s->out.file_left || (o->chunks && o->s->out.eof && !o->cut));
 }
 
 void http1_out_body_ready(struct http1_out *o)
@@ -262,11 +265,39 @@ void http1_out_body_ready(struct http1_out *o)
     check_done(o); /* an end that needs no byte on the wire */
 }
 
+bool http1_out_file(const struct http1_out *o, struct file_piece *ret_piece)
+{
+    if (o->state != HTTP1_BODY || buf_len(&o->wire) || o->s->out.body.n || !o->s->out.file_left)
+        return false;
+    const struct stream_out *out = &o->s->out;
+    *ret_piece = (struct file_piece){
+        .file = open_file_ref(out->file),
+        .at = out->file_at,
+        .n = out->file_left < FILE_PIECE ? (size_t)out->file_left : FILE_PIECE,
+    };
+    return true;
+}
+
+/* Meanwhile the stream may have gone, or have been cut. */
+void http1_out_file_sent(struct http1_out *o, const struct open_file *f, size_t n, int err)
+{
+    if (!o->s || o->s->out.file != f || !o->s->out.file_left)
+        return;
+    struct stream_out *out = &o->s->out;
+    out->file_at += (int64_t)n;
+    out->file_left = err ? 0 : out->file_left - (int64_t)n;
+    out->file_err = err;
+    out->n_body += n;
+    if (!out->file_left)
+        stream_event_locked(o->s, STREAM_EV_WRITABLE);
+}
+
 bool http1_out_cut(struct http1_out *o)
 {
-    if (o->state == HTTP1_BODY)
+    if (o->state == HTTP1_BODY) {
         o->cut = true;
-    else if (o->state == HTTP1_HEAD)
+        o->s->out.file_left = 0;
+    } else if (o->state == HTTP1_HEAD)
         note_done(o);
     else
         return false;

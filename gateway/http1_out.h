@@ -12,6 +12,7 @@
 #ifndef GATEWAY_HTTP1_OUT_H
 #define GATEWAY_HTTP1_OUT_H
 
+#include "conn_file.h"
 #include "stream.h"
 
 enum http1_out_state {
@@ -38,6 +39,7 @@ struct http1_framing {
     bool chunked;           /* Transfer-Encoding: chunked */
     bool close;             /* Connection: close */
     bool keep_alive;        /* Connection: keep-alive, for HTTP/1.0 */
+    bool upgrade;           /* Connection: Upgrade, to websocket */
     struct slice date;      /* Date, unless the response has one */
 };
 
@@ -57,6 +59,11 @@ void http1_out_body_ready(struct http1_out *o);
 /* Up to cap bytes for the wire; 0 only if http1_out_wants() is false. */
 size_t http1_out_produce(struct http1_out *o, uint8_t *dst, size_t cap);
 bool http1_out_wants(const struct http1_out *o);
+
+/* What has to go out before produce() gives more is bytes of a file: as proto->file_next and
+ * file_sent say (conn.h). */
+bool http1_out_file(const struct http1_out *o, struct file_piece *ret_piece);
+void http1_out_file_sent(struct http1_out *o, const struct open_file *f, size_t n, int err);
 
 /* No more follows: what is there still goes out, but nothing that says it is complete (RFC 9112
  * 8).  false: the response was already done. */

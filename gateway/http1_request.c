@@ -1,5 +1,9 @@
 #include "http1_request.h"
 
+_Static_assert((int)H1_METHOD_MAX == (int)REQUEST_METHOD_MAX &&
+                   (int)H1_TARGET_MAX == (int)REQUEST_TARGET_MAX,
+               "the same over HTTP/2");
+
 int http1_request_line(struct stream *s, const struct h1_head *head, const uint8_t *bytes,
                        struct slice *ret_bytes)
 {
@@ -8,7 +12,7 @@ int http1_request_line(struct stream *s, const struct h1_head *head, const uint8
     if (!copy.p)
         return GW_ENO_MEMORY;
     s->req.method = h1_slice(copy.p, head->method);
-    s->req.scheme = s->conn->is_tls ? SLICE("https") : SLICE("http");
+    s->req.scheme = s->conn->is_https ? SLICE("https") : SLICE("http");
     s->req.version = head->version == 10 ? HTTP_1_0 : HTTP_1_1;
     s->req.authority = slice_of("", 0);
     stream_set_target(s, h1_slice(copy.p, head->target));

@@ -23,8 +23,7 @@ static struct http2 *http2_of(const struct conn *c)
 
 /* ---- open and close ---- */
 
-/* RFC 9113 6.5.2, RFC 9218 2.1.  SETTINGS_ENABLE_CONNECT_PROTOCOL (RFC 8441 3) is not sent, so
- * the library refuses :protocol. */
+/* RFC 9113 6.5.2, RFC 9218 2.1, RFC 8441 3. */
 static int submit_settings(struct http2 *h, const struct conf_gateway *g)
 {
     const nghttp2_settings_entry settings[] = {
@@ -32,10 +31,13 @@ static int submit_settings(struct http2 *h, const struct conf_gateway *g)
         {NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, (uint32_t)g->h2_stream_window},
         {NGHTTP2_SETTINGS_MAX_HEADER_LIST_SIZE, (uint32_t)g->head_limit},
         {NGHTTP2_SETTINGS_NO_RFC7540_PRIORITIES, 1},
+        {NGHTTP2_SETTINGS_ENABLE_CONNECT_PROTOCOL, 1},
     };
+    size_t n = sizeof(settings) / sizeof(settings[0]);
 
+    /* The last one only where it is of use: 0 is what it is without. */
     return nghttp2_submit_settings(h->session, NGHTTP2_FLAG_NONE, settings,
-                                   sizeof(settings) / sizeof(settings[0]));
+                                   g->websocket ? n : n - 1);
 }
 
 static int http2_open(struct conn *c)
@@ -70,7 +72,10 @@ static void http2_close(struct conn *c)
         return;
     c->proto_state = NULL;
     h2_linger_close(h);
+    h2_window_close(h);
     h2_session_close(h);
+    h2_priority_close(h);
+    h2_push_close(h);
     free(h);
 }
 
@@ -102,8 +107,10 @@ static bool queue_is_long(struct http2 *h, struct h2_trip *ret)
     size_t limit = (size_t)h->budget.max_controls + h->budget.max_resets +
                    4 * (size_t)conn_limits(h->conn)->h2_streams + QUEUE_SLACK;
 
-    *ret = (struct h2_trip){
-        .what = "frames not read", .figure = (uint32_t)n, .limit = (uint32_t)limit};
+    *ret = (struct h2_trip){.what = "frames not read",
+                            .counter = COUNTER_H2_UNREAD,
+                            .figure = (uint32_t)n,
+                            .limit = (uint32_t)limit};
     return n > limit;
 }
 
@@ -117,7 +124,7 @@ static struct verdict feed_locked(struct http2 *h, struct slice in)
         h2_budget_tripped(&h->budget, now, &trip);
         return flooded(trip);
     }
-    ssize_t n = nghttp2_session_mem_recv(h->session, (const uint8_t *)in.p, in.n);
+    ssize_t n = h2_check_recv_locked(h, in);
     h2_note_failure(h, (int)n);
     h2_budget_provoked(&h->budget, h->n_provoked, now);
     h->n_provoked = 0;
@@ -125,16 +132,20 @@ static struct verdict feed_locked(struct http2 *h, struct slice in)
         return flooded(trip);
     if (h->trip.what)
         return flooded(h->trip);
+    if (h->broken.why)
+        return (struct verdict){GW_ECLIENT_PROTO, h->broken.code, h->broken.why, {0}};
     if (n < 0)
         return (struct verdict){
             h2_library_err((int)n), h2_library_code((int)n), nghttp2_strerror((int)n), {0}};
     return (struct verdict){0};
 }
 
-static void log_verdict(const struct conn *c, const struct verdict *v)
+static void say_verdict(const struct conn *c, const struct verdict *v)
 {
     char within[32] = "";
 
+    if (v->err == GW_ECLIENT_FLOOD) /* the library's words, or ours */
+        counter_add(v->why ? COUNTER_H2_LIBRARY : v->trip.counter);
     if (v->why) {
         conn_log(c, CONF_LOG_INFO, v->err, "%s", v->why);
         return;
@@ -145,6 +156,13 @@ static void log_verdict(const struct conn *c, const struct verdict *v)
              within, v->trip.limit);
 }
 
+static void terminate_locked(struct http2 *h, uint32_t code)
+{
+    lock_assert_held(&h->conn->mu);
+    h->said.not_it = true;
+    nghttp2_session_terminate_session(h->session, code);
+}
+
 static int http2_input(struct conn *c, const uint8_t *p, size_t n)
 {
     struct http2 *h = http2_of(c);
@@ -152,10 +170,10 @@ static int http2_input(struct conn *c, const uint8_t *p, size_t n)
     lock_take(&c->mu);
     struct verdict v = feed_locked(h, slice_of(p, n));
     if (v.err) /* conn ends the connection once this went out */
-        nghttp2_session_terminate_session(h->session, v.code);
+        terminate_locked(h, v.code);
     lock_drop(&c->mu);
     if (v.err)
-        log_verdict(c, &v);
+        say_verdict(c, &v);
     return v.err;
 }
 
@@ -205,7 +223,8 @@ static void stream_events(struct stream *s, unsigned ev)
 
 static bool written_locked(struct http2 *h)
 {
-    return h->rest_len == 0 && !nghttp2_session_want_write(h->session);
+    return h->rest_len == 0 && !nghttp2_session_want_write(h->session) &&
+           !h2_turn_waits_locked(h);
 }
 
 /* Nothing more will be read or written: GOAWAY went out or came in and no stream is left, the
@@ -217,9 +236,22 @@ static bool over_locked(struct http2 *h)
     return !nghttp2_session_want_read(h->session) || (h->client_eof && h->n_open == 0);
 }
 
+/* The library met a fault, said GOAWAY and will do nothing more. */
+static void say_said(const struct conn *c, const struct h2_said *said)
+{
+    bool flood = said->code == NGHTTP2_ENHANCE_YOUR_CALM;
+
+    if (flood)
+        counter_add(COUNTER_H2_LIBRARY);
+    conn_log(c, CONF_LOG_INFO, flood ? GW_ECLIENT_FLOOD : GW_ECLIENT_PROTO, "%s%s%s",
+             nghttp2_http2_strerror(said->code), said->why ? ": " : "",
+             said->why ? said->why : "");
+}
+
 static void http2_events(struct conn *c)
 {
     struct http2 *h = http2_of(c);
+    struct h2_said said = {0};
     struct stream *s;
     unsigned ev;
 
@@ -227,11 +259,18 @@ static void http2_events(struct conn *c)
         stream_events(s, ev);
     lock_take(&c->mu);
     bool over = over_locked(h), lingers = h->n_lingering > 0;
+    if (over) {
+        said = h->said;
+        h->said = (struct h2_said){.not_it = true}; /* once */
+    }
     lock_drop(&c->mu);
     if (lingers)
         h2_linger_watch(h);
-    if (over)
-        conn_end(c, 0, false);
+    if (said.code)
+        say_said(c, &said);
+    if (over) /* lingering where the client may be sending: a reset would take GOAWAY with it */
+        conn_end(c, 0, said.code != NGHTTP2_NO_ERROR);
+    free(said.why);
 }
 
 /* ---- output ---- */
@@ -261,6 +300,8 @@ static ssize_t http2_produce(struct conn *c, uint8_t *dst, size_t cap)
         put_rest(h);
     while (h->rest_len == 0 && h->room >= H2_ROOM_MIN) {
         n = nghttp2_session_mem_send(h->session, &h->rest);
+        if (n == 0 && h2_turn_resume_locked(h))
+            continue;
         if (n <= 0)
             break;
         h->rest_len = (size_t)n;
@@ -300,11 +341,10 @@ static void http2_shutdown(struct conn *c, int err)
 
     lock_take(&c->mu);
     if (err) {
-        nghttp2_session_terminate_session(h->session, h2_goaway_code(err));
+        terminate_locked(h, h2_goaway_code(err));
     } else if (!h->shutting_down) {
         h->shutting_down = true;
-        nghttp2_submit_shutdown_notice(h->session);
-        nghttp2_submit_ping(h->session, NGHTTP2_FLAG_NONE, h2_drain_ping);
+        nghttp2_submit_shutdown_notice(h->session); /* goaway_went sends the PING */
     }
     lock_drop(&c->mu);
     conn_dirty(c);
@@ -324,12 +364,21 @@ static int http2_send_head(struct stream *s, const struct response *r)
     struct h2_block block;
     int rv = 0;
 
-    if (h2_response_block(s, r, worker_date(c->worker), &block) != 0)
+    struct response ok = *r;
+    if (s->pushed && r->status != 200)
+        return GW_EPUSH;
+    if (r->status == 101) /* RFC 8441 5: CONNECT has no other way to say so */
+        ok.status = s->status = 200;
+    if (h2_response_block(s, &ok, worker_date(c->worker), &block) != 0)
         return GW_ENO_MEMORY;
     lock_take(&c->mu);
+    /* Who is refused a tunnel has no request that could end. */
+    h2_stream_of(s)->let_go |= s->req.protocol.n > 0;
     /* Without a body the head ends the stream, once, whatever the application writes; but not
      * before the request has ended (http2_linger.c). */
     bool ends = s->in_eof && (s->out.no_body || r->content_length == 0);
+    h2_priority_answer_locked(h, s, r);
+    h2_stream_of(s)->has_body = !ends;
     if (!h2_stream_of(s)->closed)
         rv = nghttp2_submit_response(h->session, s->id, block.nv, block.n,
                                      ends ? NULL : &h2_body);
@@ -345,6 +394,8 @@ static int http2_send_interim(struct stream *s, int status, const struct field *
     struct h2_block block;
     int rv = 0;
 
+    if (s->pushed) /* nobody waits for it */
+        return 0;
     if (h2_interim_block(s, status, fields, n_fields, &block) != 0)
         return GW_ENO_MEMORY;
     lock_take(&c->mu);
@@ -360,7 +411,10 @@ static void http2_body_ready(struct stream *s)
     struct h2_stream *hs = h2_stream_of(s);
 
     lock_assert_held(&s->conn->mu);
-    if (!hs->deferred || hs->closed)
+    if (hs->closed)
+        return;
+    h2_turn_ready_locked(http2_of(s->conn), s);
+    if (!hs->deferred)
         return;
     hs->deferred = false;
     h2_note_failure(http2_of(s->conn),
@@ -382,32 +436,50 @@ static void http2_consumed(struct stream *s, size_t n)
     struct conn *c = s->conn;
     struct http2 *h = http2_of(c);
     struct h2_stream *hs = h2_stream_of(s);
-    int rv = 0;
 
     lock_take(&c->mu);
     if (n > hs->unconsumed)
         n = hs->unconsumed; /* the rest was given back when the stream closed */
     hs->unconsumed -= n;
-    if (n && s->in_eof) /* its own window will not be used again */
-        rv = nghttp2_session_consume_connection(h->session, n);
-    else if (n)
-        rv = nghttp2_session_consume(h->session, s->id, n);
+    if (n)
+        h2_window_credit_locked(h, s, n);
     bool dirty = !written_locked(h);
+    int failed = h->failed;
     lock_drop(&c->mu);
-    if (rv != 0)
-        conn_end(c, h2_library_err(rv), false);
+    if (failed)
+        conn_end(c, failed, false);
     else if (dirty)
         conn_dirty(c);
+    if (!failed && !s->in_eof)
+        h2_window_consumed(s, n);
 }
 
-static void http2_widen(struct stream *s, size_t n)
+static void http2_credit(const struct stream *s, struct credit *ret)
 {
-    struct conn *c = s->conn;
+    struct http2 *h = http2_of(s->conn);
+
+    lock_assert_held(&s->conn->mu);
+    *ret = (struct credit){
+        .in = nghttp2_session_get_stream_local_window_size(h->session, s->id) > 0 &&
+              nghttp2_session_get_local_window_size(h->session) > 0,
+        .out = nghttp2_session_get_stream_remote_window_size(h->session, s->id) > 0,
+        .conn_out = nghttp2_session_get_remote_window_size(h->session) > 0,
+        .conn_taken = h->n_taken,
+    };
+}
+
+static void http2_calm(struct conn *c, int err)
+{
+    struct http2 *h = http2_of(c);
 
     lock_take(&c->mu);
-    /* It cannot fail but for memory; then the window stays as it is. */
-    (void)nghttp2_session_set_local_window_size(http2_of(c)->session, NGHTTP2_FLAG_NONE, s->id,
-                                                (int32_t)n);
+    if (!h->calmed)
+        h2_note_failure(
+            h, nghttp2_submit_goaway(h->session, NGHTTP2_FLAG_NONE,
+                                     nghttp2_session_get_last_proc_stream_id(h->session),
+                                     h2_goaway_code(err), NULL, 0));
+    h->calmed = true;
+    h->said.not_it = true;
     lock_drop(&c->mu);
     conn_dirty(c);
 }
@@ -427,7 +499,10 @@ const struct proto http2_proto = {
     .body_ready = http2_body_ready,
     .reset = http2_reset,
     .consumed = http2_consumed,
-    .widen = http2_widen,
+    .widen = h2_window_grow,
+    .credit = http2_credit,
+    .calm = http2_calm,
+    .push = h2_push,
     .cool = http2_cool,
     .close = http2_close,
 };

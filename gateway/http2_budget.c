@@ -91,6 +91,11 @@ static void allow_updates(struct h2_budget *b, size_t n)
     b->updates = n < UPDATES_MAX - b->updates ? b->updates + (uint32_t)n : UPDATES_MAX;
 }
 
+void h2_budget_pushed(struct h2_budget *b)
+{
+    b->pushed++; /* as many as there are ids */
+}
+
 void h2_budget_sent(struct h2_budget *b, size_t n)
 {
     allow_updates(b, UPDATES_FRAME + n / UPDATES_BYTES);
@@ -118,7 +123,10 @@ static enum h2_charge charge_of(struct h2_budget *b, const struct h2_frame_head 
         allow_updates(b, UPDATES_REQUEST);
         return f->length == 0 ? H2_CHARGE_CONTROL : H2_CHARGE_NONE;
     case TYPE_RST_STREAM:
-        return H2_CHARGE_RESET;
+        if (f->stream_id % 2 || b->pushed == 0)
+            return H2_CHARGE_RESET;
+        b->pushed--;
+        return H2_CHARGE_NONE;
     case TYPE_WINDOW_UPDATE:
         if (b->updates == 0)
             return H2_CHARGE_CONTROL;
@@ -151,10 +159,11 @@ bool h2_budget_tripped(const struct h2_budget *b, uint64_t now_ms, struct h2_tri
     uint32_t n_controls = h2_rate_add(&controls, 0, now_ms, H2_CONTROL_WINDOW_MS);
 
     if (n_resets > b->max_resets)
-        *ret = (struct h2_trip){"resets", n_resets, b->max_resets, H2_RESET_WINDOW_MS / 1000};
+        *ret = (struct h2_trip){"resets", COUNTER_H2_RESETS, n_resets, b->max_resets,
+                                H2_RESET_WINDOW_MS / 1000};
     else if (n_controls > b->max_controls)
-        *ret = (struct h2_trip){"control frames", n_controls, b->max_controls,
-                                H2_CONTROL_WINDOW_MS / 1000};
+        *ret = (struct h2_trip){"control frames", COUNTER_H2_CONTROL_FRAMES, n_controls,
+                                b->max_controls, H2_CONTROL_WINDOW_MS / 1000};
     else
         return false;
     return true;

@@ -14,6 +14,7 @@
 #ifndef GATEWAY_HTTP2_BUDGET_H
 #define GATEWAY_HTTP2_BUDGET_H
 
+#include "counters.h"
 #include "slice.h"
 
 /* ---- frames as they lie in the input ---- */
@@ -60,9 +61,13 @@ struct h2_budget {
     struct h2_rate resets, controls;
     uint32_t max_resets, max_controls;
     uint32_t updates; /* WINDOW_UPDATEs that what we sent has paid for */
+    uint32_t pushed;  /* streams that we opened, each of which may be reset for nothing */
 };
 
 void h2_budget_init(struct h2_budget *b, uint32_t max_resets, uint32_t max_controls);
+
+/* A stream is pushed. */
+void h2_budget_pushed(struct h2_budget *b);
 
 /* n bytes of DATA are sent: they may be answered with window updates. */
 void h2_budget_sent(struct h2_budget *b, size_t n);
@@ -76,6 +81,7 @@ bool h2_budget_input(struct h2_budget *b, struct slice in, uint64_t now_ms);
 /* Within budget?  If not, which one and by what figure. */
 struct h2_trip {
     const char *what; /* "resets", "control frames" */
+    enum counter counter;
     uint32_t figure, limit, window_s;
 };
 bool h2_budget_tripped(const struct h2_budget *b, uint64_t now_ms, struct h2_trip *ret);

@@ -38,6 +38,10 @@ void h2_close_locked(struct http2 *h, struct stream *s, int err)
     hs->err = err;
     h2_linger_end_locked(h, s);
     h->n_open--;
+    if (s->pushed)
+        h2_push_end_locked(h, s);
+    h2_turn_end_locked(h, s);
+    h2_window_end_locked(h, s);
     /* What nobody will take any more must not shrink the connection's window (RFC 9113 6.9). */
     if (hs->unconsumed)
         h2_note_failure(h, nghttp2_session_consume_connection(h->session, hs->unconsumed));
@@ -59,13 +63,36 @@ void h2_reset_locked(struct http2 *h, struct stream *s, int err)
 
 /* ---- request heads ---- */
 
+static void name_last_stream(struct http2 *h)
+{
+    h2_note_failure(h,
+                    nghttp2_submit_goaway(h->session, NGHTTP2_FLAG_NONE,
+                                          nghttp2_session_get_last_proc_stream_id(h->session),
+                                          NGHTTP2_NO_ERROR, NULL, 0));
+}
+
+/* A client that goes on after the notice, without a word on the PING behind it, hears which
+ * stream was the last when more came than can have been on their way. */
+static void note_late_request(struct http2 *h)
+{
+    if (h->shutting_down && ++h->n_late == 2 * conn_limits(h->conn)->h2_streams)
+        name_last_stream(h);
+}
+
 static int on_begin_headers(nghttp2_session *session, const nghttp2_frame *frame, void *user)
 {
     struct http2 *h = user;
     const struct conf_gateway *g = conn_limits(h->conn);
 
-    if (frame->hd.type != NGHTTP2_HEADERS || frame->headers.cat != NGHTTP2_HCAT_REQUEST)
+    if (frame->hd.type != NGHTTP2_HEADERS)
         return 0;
+    if (frame->headers.cat != NGHTTP2_HCAT_REQUEST) {
+        struct stream *known = h2_find_locked(h, frame->hd.stream_id);
+        if (known)
+            h2_head_begin_trailers(&h2_stream_of(known)->head);
+        return 0;
+    }
+    note_late_request(h);
     struct stream *s = stream_new(h->conn, frame->hd.stream_id);
     if (!s)
         return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
@@ -77,6 +104,8 @@ static int on_begin_headers(nghttp2_session *session, const nghttp2_frame *frame
     }
     h2_head_init(&hs->head, (size_t)g->head_limit, g->head_fields);
     h->n_open++;
+    h2_priority_open_locked(h, s);
+    h2_window_open(h, s);
     nghttp2_session_set_stream_user_data(session, s->id, s);
     return 0;
 }
@@ -103,6 +132,7 @@ static int on_header(nghttp2_session *session, const nghttp2_frame *frame, const
     if (rc == 0)
         return 0;
     h->trip = (struct h2_trip){.what = "bytes of header list",
+                               .counter = COUNTER_HEAD_LIMIT,
                                .figure = (uint32_t)head->size,
                                .limit = (uint32_t)head->max_size};
     return NGHTTP2_ERR_CALLBACK_FAILURE;
@@ -118,6 +148,11 @@ static void head_complete(struct http2 *h, struct stream *s, bool end_stream)
         return;
     }
     hs->bad = rc;
+    if (rc == GW_EREQ_HEAD_LARGE && hs->head.n_fields > hs->head.max_fields)
+        stream_head_large(s, "head_fields", hs->head.max_fields);
+    else if (rc == GW_EREQ_HEAD_LARGE)
+        stream_head_large(s, "head_limit", hs->head.max_size);
+    h2_priority_asked_locked(h, s, hs->head.priority);
     s->in_eof = end_stream;
     stream_event_locked(s, STREAM_EV_HEAD);
 }
@@ -140,6 +175,12 @@ static void body_complete(struct http2 *h, struct stream *s)
     stream_event_locked(s, STREAM_EV_BODY);
 }
 
+static void trailers_large(struct http2 *h, struct stream *s)
+{
+    counter_add(COUNTER_HEAD_LARGE);
+    h2_reset_locked(h, s, GW_EREQ_HEAD_LARGE);
+}
+
 static void headers_came(struct http2 *h, const nghttp2_frame *frame)
 {
     struct stream *s = h2_find_locked(h, frame->hd.stream_id);
@@ -149,10 +190,12 @@ static void headers_came(struct http2 *h, const nghttp2_frame *frame)
         return;
     if (frame->headers.cat == NGHTTP2_HCAT_REQUEST)
         head_complete(h, s, end_stream);
-    else if (end_stream) /* trailers: bounded, and dropped */
-        body_complete(h, s);
-    else /* RFC 9113 8.1: what follows the body ends the request */
+    else if (!end_stream) /* RFC 9113 8.1: what follows the body ends the request */
         h2_reset_locked(h, s, GW_ECLIENT_PROTO);
+    else if (h2_stream_of(s)->head.large && !s->out.head_sent)
+        trailers_large(h, s); /* they are bounded, and dropped */
+    else
+        body_complete(h, s);
 }
 
 static void data_came(struct http2 *h, const nghttp2_frame *frame)
@@ -175,20 +218,30 @@ static void reset_came(struct http2 *h, const nghttp2_frame *frame)
  * last stream can be named (RFC 9113 6.8). */
 static void ping_came(struct http2 *h, const nghttp2_frame *frame)
 {
+    if (frame->hd.flags & NGHTTP2_FLAG_ACK &&
+        memcmp(frame->ping.opaque_data, h2_rtt_ping, sizeof(h2_rtt_ping)) == 0)
+        h2_window_pong(h);
     if (!h->shutting_down || !(frame->hd.flags & NGHTTP2_FLAG_ACK) ||
         memcmp(frame->ping.opaque_data, h2_drain_ping, sizeof(h2_drain_ping)) != 0)
         return;
-    h2_note_failure(h,
-                    nghttp2_submit_goaway(h->session, NGHTTP2_FLAG_NONE,
-                                          nghttp2_session_get_last_proc_stream_id(h->session),
-                                          NGHTTP2_NO_ERROR, NULL, 0));
+    name_last_stream(h);
 }
 
 /* The preface is whole (RFC 9113 3.4): from here silence is idleness. */
 static void settings_came(struct http2 *h, const nghttp2_frame *frame)
 {
-    (void)frame;
+    h2_order_unblock(&h->order);
     h->conn->head_since_ms = 0; /* o: frames come on the worker */
+    if (!(frame->hd.flags & NGHTTP2_FLAG_ACK))
+        h2_check_settings_locked(h);
+}
+
+static void window_update_came(struct http2 *h, const nghttp2_frame *frame)
+{
+    struct stream *s = h->order.n ? h2_find_locked(h, frame->hd.stream_id) : NULL;
+
+    if (s)
+        h2_stream_of(s)->turn.blocked = false;
 }
 
 static const struct {
@@ -197,7 +250,7 @@ static const struct {
 } frames[] = {
     {NGHTTP2_HEADERS, headers_came},  {NGHTTP2_DATA, data_came},
     {NGHTTP2_RST_STREAM, reset_came}, {NGHTTP2_SETTINGS, settings_came},
-    {NGHTTP2_PING, ping_came},
+    {NGHTTP2_PING, ping_came},        {NGHTTP2_WINDOW_UPDATE, window_update_came},
 };
 
 static int on_frame_recv(nghttp2_session *session, const nghttp2_frame *frame, void *user)
@@ -206,6 +259,17 @@ static int on_frame_recv(nghttp2_session *session, const nghttp2_frame *frame, v
     for (size_t i = 0; i < sizeof(frames) / sizeof(frames[0]); i++)
         if (frames[i].type == frame->hd.type)
             frames[i].came(user, frame);
+    return 0;
+}
+
+/* A head that the library refuses has no stream that could be seen to close. */
+static int on_invalid_frame_recv(nghttp2_session *session, const nghttp2_frame *frame, int rv,
+                                 void *user)
+{
+    (void)session;
+    (void)rv;
+    if (frame->hd.type == NGHTTP2_HEADERS)
+        h2_check_reset_locked(user, (uint32_t)frame->hd.stream_id);
     return 0;
 }
 
@@ -224,7 +288,7 @@ static int on_data_chunk(nghttp2_session *session, uint8_t flags, int32_t id,
     if (h2_stream_of(s)->lingers)
         h2_linger_data_locked(h, s, n);
     if (s->in_discard || h2_stream_of(s)->end_sent) {
-        h2_note_failure(h, nghttp2_session_consume(session, id, n));
+        h2_window_credit_locked(h, s, n);
         return 0;
     }
     h2_stream_of(s)->unconsumed += n;
@@ -241,8 +305,8 @@ static int on_data_chunk(nghttp2_session *session, uint8_t flags, int32_t id,
 
 /*
  * Takes nothing yet: NO_COPY makes the library call send_data for it at once, inside the same
- * nghttp2_session_mem_send.  RFC 9218 needs no change here: which stream is asked for data is
- * decided by the library's scheduler, with every frame, as late as produce() is called.
+ * nghttp2_session_mem_send.  So whose turn it is is decided with every frame, as late as produce()
+ * is called.
  */
 static ssize_t read_body(nghttp2_session *session, int32_t id, uint8_t *buf, size_t length,
                          uint32_t *data_flags, nghttp2_data_source *source, void *user)
@@ -262,9 +326,12 @@ static ssize_t read_body(nghttp2_session *session, int32_t id, uint8_t *buf, siz
         ends = s->out.eof && !h2_linger_holds_locked(h, s);
     }
     if (n == 0 && !ends) {
+        h2_turn_over_locked(h, s);
         h2_stream_of(s)->deferred = true;
         return NGHTTP2_ERR_DEFERRED;
     }
+    if (!h2_turn_is_locked(h, s))
+        return NGHTTP2_ERR_DEFERRED;
     if (ends)
         *data_flags |= NGHTTP2_DATA_FLAG_EOF;
     *data_flags |= NGHTTP2_DATA_FLAG_NO_COPY;
@@ -287,10 +354,27 @@ static int send_data(nghttp2_session *session, nghttp2_frame *frame, const uint8
     chain_take(&s->out.body, h->dst + H2_FRAME_HEAD, n);
     h->dst += H2_FRAME_HEAD + n;
     h->room -= H2_FRAME_HEAD + n;
+    h2_order_sent(&h->order, &h2_stream_of(s)->turn, n);
+    if (s->out.body.n == 0 && !s->out.eof)
+        h2_turn_over_locked(h, s); /* what it has to send next comes later */
     stream_out_took_locked(s, n);
+    h->n_taken += n;
     h2_budget_sent(&h->budget, n);
     /* nghttp2_session_mem_send goes from DATA frame to DATA frame without coming back. */
     return h->room < H2_ROOM_MIN ? NGHTTP2_ERR_PAUSE : 0;
+}
+
+/* PING overtakes all that waits in the library; it must not overtake the notice, whose way to the
+ * client and back it measures. */
+static void goaway_went(struct http2 *h, const nghttp2_goaway *goaway)
+{
+    if (h->shutting_down && goaway->last_stream_id == INT32_MAX)
+        h2_note_failure(h, nghttp2_submit_ping(h->session, NGHTTP2_FLAG_NONE, h2_drain_ping));
+    if (h->said.not_it || h->said.code || goaway->error_code == NGHTTP2_NO_ERROR)
+        return;
+    h->said.code = goaway->error_code;
+    if (goaway->opaque_data_len)
+        h->said.why = strndup((const char *)goaway->opaque_data, goaway->opaque_data_len);
 }
 
 static int on_frame_send(nghttp2_session *session, const nghttp2_frame *frame, void *user)
@@ -299,15 +383,21 @@ static int on_frame_send(nghttp2_session *session, const nghttp2_frame *frame, v
     bool may_end = frame->hd.type == NGHTTP2_DATA || frame->hd.type == NGHTTP2_HEADERS;
 
     (void)session;
-    if (frame->hd.type == NGHTTP2_RST_STREAM &&
-        h2_code_is_provoked(frame->rst_stream.error_code))
-        h->n_provoked++;
+    if (frame->hd.type == NGHTTP2_RST_STREAM) {
+        h->n_provoked += h2_code_is_provoked(frame->rst_stream.error_code);
+        h2_check_reset_locked(h, (uint32_t)frame->hd.stream_id);
+    }
+    if (frame->hd.type == NGHTTP2_PUSH_PROMISE)
+        h2_push_sent_locked(h, frame->push_promise.promised_stream_id);
+    if (frame->hd.type == NGHTTP2_GOAWAY)
+        goaway_went(h, &frame->goaway);
     if (!may_end || !(frame->hd.flags & NGHTTP2_FLAG_END_STREAM))
         return 0;
     struct stream *s = h2_find_locked(h, frame->hd.stream_id);
     if (!s)
         return 0;
     h2_stream_of(s)->end_sent = true;
+    h2_turn_over_locked(h, s);
     h2_linger_answer_ended_locked(h, s);
     return 0;
 }
@@ -322,6 +412,8 @@ static int on_frame_not_send(nghttp2_session *session, const nghttp2_frame *fram
         frame->hd.type == NGHTTP2_HEADERS ? h2_find_locked(h, frame->hd.stream_id) : NULL;
 
     (void)session;
+    if (frame->hd.type == NGHTTP2_PUSH_PROMISE)
+        h2_push_not_sent_locked(h, frame->push_promise.promised_stream_id);
     if (s && rv != NGHTTP2_ERR_STREAM_CLOSING && rv != NGHTTP2_ERR_SESSION_CLOSING)
         h2_reset_locked(h, s,
                         rv == NGHTTP2_ERR_FRAME_SIZE_ERROR ? GW_ECGI_HEAD_LARGE : GW_EINTERNAL);
@@ -361,11 +453,14 @@ static nghttp2_session_callbacks *callbacks_new(void)
     nghttp2_session_callbacks_set_on_begin_headers_callback(cb, on_begin_headers);
     nghttp2_session_callbacks_set_on_header_callback(cb, on_header);
     nghttp2_session_callbacks_set_on_frame_recv_callback(cb, on_frame_recv);
+    nghttp2_session_callbacks_set_on_invalid_frame_recv_callback(cb, on_invalid_frame_recv);
     nghttp2_session_callbacks_set_on_data_chunk_recv_callback(cb, on_data_chunk);
     nghttp2_session_callbacks_set_send_data_callback(cb, send_data);
     nghttp2_session_callbacks_set_on_frame_send_callback(cb, on_frame_send);
     nghttp2_session_callbacks_set_on_frame_not_send_callback(cb, on_frame_not_send);
     nghttp2_session_callbacks_set_on_stream_close_callback(cb, on_stream_close);
+    nghttp2_session_callbacks_set_on_extension_chunk_recv_callback(cb, h2_priority_chunk);
+    nghttp2_session_callbacks_set_unpack_extension_callback(cb, h2_priority_update);
     return cb;
 }
 
@@ -377,6 +472,7 @@ static nghttp2_option *options_new(const struct conf_gateway *g)
         return NULL;
     nghttp2_option_set_no_auto_window_update(o, 1);
     nghttp2_option_set_no_http_messaging(o, 1); /* see http2_head.h */
+    nghttp2_option_set_user_recv_extension_type(o, H2_PRIORITY_UPDATE);
     /* Ours cuts off first (http2_budget.h); these are the second line. */
     nghttp2_option_set_stream_reset_rate_limit(o, 2 * (uint64_t)g->h2_resets + 100,
                                                g->h2_resets);
@@ -412,5 +508,7 @@ void h2_session_close(struct http2 *h)
     if (!h->failed)
         nghttp2_session_del(h->session);
     h->session = NULL;
+    free(h->said.why);
+    h->said.why = NULL;
     h2_mem_close(&h->mem);
 }

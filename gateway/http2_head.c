@@ -4,6 +4,8 @@
 
 #include "authority.h"
 #include "conn.h"
+#include "hosts.h"
+#include "tls.h"
 
 enum {
     FIELD_OVERHEAD = 32, /* RFC 9113 10.5.1 */
@@ -28,6 +30,7 @@ static bool is_value(struct slice value)
     return nghttp2_check_header_value_rfc9113(bytes(value), value.n);
 }
 
+/* A token; :protocol is one too (RFC 8441 4). */
 static bool is_method(struct slice value)
 {
     return nghttp2_check_method(bytes(value), value.n);
@@ -122,6 +125,12 @@ static int take_path(struct stream *s, struct h2_head *h, struct slice value)
     return 0;
 }
 
+static int take_protocol(struct stream *s, struct h2_head *h, struct slice value)
+{
+    (void)h;
+    return keep(s, value, &s->req.protocol);
+}
+
 static int take_host(struct stream *s, struct h2_head *h, struct slice value)
 {
     if (stream_add_field(s, SLICE("host"), value) != 0)
@@ -152,11 +161,22 @@ static int take_length(struct stream *s, struct h2_head *h, struct slice value)
 
 static int take_expect(struct stream *s, struct h2_head *h, struct slice value)
 {
-    if (slice_ieq(value, SLICE("100-continue"))) /* RFC 9110 10.1.1 */
-        s->req.expect_continue = true;
-    else
-        h->expects_else = true;
+    struct slice list = value, expectation;
+
+    while (slice_list_next(&list, &expectation)) { /* RFC 9110 10.1.1 */
+        if (slice_ieq(expectation, SLICE("100-continue")))
+            s->req.expect_continue = true;
+        else
+            h->expects_else = true;
+    }
     return stream_add_field(s, SLICE("expect"), value);
+}
+
+/* One that says nothing we understand is a field like others. */
+static int take_priority(struct stream *s, struct h2_head *h, struct slice value)
+{
+    (void)priority_parse(value, &h->priority);
+    return stream_add_field(s, SLICE("priority"), value);
 }
 
 static const struct special {
@@ -169,10 +189,12 @@ static const struct special {
     {{":scheme", 7}, is_scheme, take_scheme, true},
     {{":authority", 10}, is_authority, take_authority, true},
     {{":path", 5}, is_path, take_path, true},
+    {{":protocol", 9}, is_method, take_protocol, true},
     {{"host", 4}, is_authority, take_host, true},
     {{"content-length", 14}, is_length, take_length, true},
     {{"cookie", 6}, is_value, take_crumb, false},
     {{"expect", 6}, is_value, take_expect, false},
+    {{"priority", 8}, is_value, take_priority, false},
     {{"te", 2}, is_te, NULL, false},
     {{"connection", 10}, is_never, NULL, false},
     {{"keep-alive", 10}, is_never, NULL, false},
@@ -186,6 +208,7 @@ enum {
     METHOD = 1 << 0, /* in h2_head.seen: places in the table */
     SCHEME = 1 << 1,
     PATH = 1 << 3,
+    PROTOCOL = 1 << 4,
 };
 
 static const struct special *special_find(struct slice name)
@@ -245,10 +268,19 @@ int h2_head_field(struct stream *s, struct h2_head *h, struct slice name, struct
     return sp && sp->take ? sp->take(s, h, value) : stream_add_field(s, name, value);
 }
 
+void h2_head_begin_trailers(struct h2_head *h)
+{
+    h->size = 0;
+    h->n_fields = 0;
+    h->large = false;
+}
+
 int h2_head_trailer(struct h2_head *h, struct slice name, struct slice value)
 {
     if (!count(h, name, value))
         return GW_ECLIENT_FLOOD;
+    if (++h->n_fields > h->max_fields)
+        h->large = true;
     const struct special *sp = special_find(name); /* no Connection here either */
     bool fits = is_name(name) && (sp ? sp->fits : is_value)(value);
     return fits ? 0 : GW_ECLIENT_PROTO;
@@ -302,27 +334,50 @@ static int settle_authority(struct stream *s, const struct h2_head *h)
 {
     struct request *req = &s->req;
 
-    if (h->authority.p && h->host.p && !same_authority(h->authority, h->host, s->conn->is_tls))
+    if (h->authority.p && h->host.p &&
+        !same_authority(h->authority, h->host, s->conn->is_https))
         return GW_ECLIENT_PROTO;
     req->authority = h->authority.p ? h->authority : h->host;
     /* Missing, empty, with userinfo (RFC 9113 8.3.1, RFC 9110 4.2.4) or no host at all. */
     return req->authority.p && authority_valid(req->authority) ? 0 : GW_ECLIENT_PROTO;
 }
 
-/* RFC 9113 8.3.1 */
+/* A client may use a connection for other hosts too, as long as the certificate covers them (RFC
+ * 9113 9.1.1).  HTTP/1.1 has no such rule: what stands between may send many hosts one way. */
+static bool is_misdirected(const struct stream *s)
+{
+    const struct tls *tls = s->conn->tls;
+
+    return tls && !tls_answers_for(tls, host_of_authority(s->req.authority));
+}
+
+/* RFC 9113 8.3.1; a fragment stays with the client (RFC 9110 7.1). */
 static bool path_fits(const struct request *req)
 {
     if (slice_eq(req->target, SLICE("*")))
         return slice_eq(req->method, SLICE("OPTIONS"));
-    return req->target.n > 0 && req->target.p[0] == '/';
+    return slice_starts(req->target, SLICE("/")) && slice_find(req->target, '#') < 0;
 }
 
-/* Are the pseudo-fields there that the method wants?  CONNECT has no other (RFC 9113 8.5). */
-static bool pseudo_complete(const struct h2_head *h, bool connect)
+/* Are the pseudo-fields there that the method wants?  CONNECT has no other (RFC 9113 8.5) unless
+ * it is an extended one, which we may not have said that we take (RFC 8441 3, 4). */
+static bool pseudo_complete(const struct stream *s, const struct h2_head *h, bool connect)
 {
-    if (connect)
+    if (h->seen & PROTOCOL && !(connect && conn_limits(s->conn)->websocket))
+        return false;
+    if (connect && !(h->seen & PROTOCOL))
         return !(h->seen & (SCHEME | PATH));
     return (h->seen & (METHOD | SCHEME | PATH)) == (METHOD | SCHEME | PATH);
+}
+
+/* RFC 8441 5: a WebSocket is asked for as over HTTP/1.1 with GET. */
+static int settle_protocol(struct request *req, bool end_stream)
+{
+    req->method = SLICE("GET");
+    req->has_body = req->expect_continue = false;
+    if (!slice_ieq(req->protocol, SLICE("websocket")))
+        return GW_EREQ_PROTOCOL;
+    return end_stream || req->content_length >= 0 ? GW_EWEBSOCKET : 0;
 }
 
 int h2_head_done(struct stream *s, struct h2_head *h, bool end_stream)
@@ -330,11 +385,12 @@ int h2_head_done(struct stream *s, struct h2_head *h, bool end_stream)
     struct request *req = &s->req;
 
     req->version = HTTP_2;
-    req->scheme = s->conn->is_tls ? SLICE("https") : SLICE("http");
+    req->scheme = s->conn->is_https ? SLICE("https") : SLICE("http");
     req->has_body = !end_stream;
     req->expect_continue &= !end_stream;
     bool connect = slice_eq(req->method, SLICE("CONNECT"));
-    if (!pseudo_complete(h, connect) || (end_stream && req->content_length > 0))
+    bool extended = h->seen & PROTOCOL;
+    if (!pseudo_complete(s, h, connect) || (end_stream && req->content_length > 0))
         return GW_ECLIENT_PROTO;
     if (h->large)
         return GW_EREQ_HEAD_LARGE;
@@ -342,9 +398,17 @@ int h2_head_done(struct stream *s, struct h2_head *h, bool end_stream)
         return GW_ENO_MEMORY;
     if (settle_authority(s, h) != 0)
         return GW_ECLIENT_PROTO;
-    if (connect)
-        return GW_EREQ_METHOD;
+    if (connect && !extended) /* RFC 9113 8.5: :authority is a host and a port */
+        return authority_has_port(h->authority) ? GW_EREQ_METHOD : GW_ECLIENT_PROTO;
     if (!path_fits(req))
         return GW_ECLIENT_PROTO;
+    if (req->method.n > REQUEST_METHOD_MAX)
+        return GW_EREQ_METHOD_LONG;
+    if (req->target.n > REQUEST_TARGET_MAX)
+        return GW_EREQ_URI_LONG;
+    if (is_misdirected(s))
+        return GW_EMISDIRECTED;
+    if (extended)
+        return settle_protocol(req, end_stream);
     return h->expects_else ? GW_EREQ_EXPECT : 0;
 }

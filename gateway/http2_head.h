@@ -13,6 +13,7 @@
 #ifndef GATEWAY_HTTP2_HEAD_H
 #define GATEWAY_HTTP2_HEAD_H
 
+#include "priority.h"
 #include "stream.h"
 
 struct h2_crumb {
@@ -30,6 +31,7 @@ struct h2_head {
     struct h2_crumb *crumbs; /* of Cookie, in order (RFC 9113 8.2.3) */
     struct h2_crumb **crumbs_end;
     size_t crumbs_len;
+    struct priority_said priority; /* of Priority fields (RFC 9218 5) */
     unsigned seen;     /* rows of the table in http2_head.c that came; those may come once */
     bool regular_seen; /* a field that is no pseudo-field came */
     bool expects_else; /* Expect with something other than 100-continue */
@@ -43,7 +45,11 @@ void h2_head_init(struct h2_head *h, size_t max_size, unsigned max_fields);
  * it. */
 int h2_head_field(struct stream *s, struct h2_head *h, struct slice name, struct slice value);
 
-/* A trailer field: checked and counted, not kept; as above. */
+/* Trailers begin: they are held to the limits of a head, by themselves. */
+void h2_head_begin_trailers(struct h2_head *h);
+
+/* A trailer field: checked and counted, not kept; as above.  h->large says when they are over the
+ * limits. */
 int h2_head_trailer(struct h2_head *h, struct slice name, struct slice value);
 
 /* All fields were given; fills s->req.  0: route it.  GW_ECLIENT_PROTO: malformed, reset the

@@ -8,7 +8,7 @@
  * answer that ends behind their request.  So the answer goes out, all but its END_STREAM, the rest
  * of the request is taken and dropped, as HTTP/1.1 servers do before they close (RFC 9112 9.6), and
  * END_STREAM follows the client's.  Who goes on for long, or says nothing more and does not end,
- * gets it without, and the reset some time behind it.
+ * gets it without, and the reset some time behind it.  So does at once who was told to calm down.
  */
 #include "http2_session.h"
 
@@ -41,7 +41,7 @@ static void begin_locked(struct http2 *h, struct stream *s)
 bool h2_linger_holds_locked(struct http2 *h, struct stream *s)
 {
     lock_assert_held(&h->conn->mu);
-    if (h2_stream_of(s)->let_go || !request_is_open(h, s))
+    if (h2_stream_of(s)->let_go || h->calmed || !request_is_open(h, s))
         return false;
     begin_locked(h, s);
     return true;

@@ -115,7 +115,7 @@ int h2_response_block(struct stream *s, const struct response *r, struct slice d
     add_status(&b, r->status);
     if (!fields_find(r->fields, r->n_fields, SLICE("date"))) /* RFC 9110 6.6.1 */
         add_kept(&b, SLICE("date"), copy(&b, date));
-    if (!fields_find(r->fields, r->n_fields, SLICE("server")))
+    if (!r->no_server && !fields_find(r->fields, r->n_fields, SLICE("server")))
         add_kept(&b, SLICE("server"), SLICE("h2cgi"));
     if (r->content_length >= 0)
         add_length(&b, r->content_length);

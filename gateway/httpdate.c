@@ -117,11 +117,20 @@ static bool parse_asctime(struct slice s, struct tm *tm)
            s.n == 0;
 }
 
+/* A 31 February is a day of March to timegm(). */
+static bool is_day(const struct tm *tm)
+{
+    struct tm day = {.tm_year = tm->tm_year, .tm_mon = tm->tm_mon, .tm_mday = tm->tm_mday};
+
+    (void)timegm(&day);
+    return day.tm_mday == tm->tm_mday && day.tm_mon == tm->tm_mon;
+}
+
 static bool in_range(const struct tm *tm)
 {
     /* 60 is a leap second */
     return tm->tm_mday >= 1 && tm->tm_mday <= 31 && tm->tm_hour <= 23 && tm->tm_min <= 59 &&
-           tm->tm_sec <= 60;
+           tm->tm_sec <= 60 && is_day(tm);
 }
 
 int64_t httpdate_parse(struct slice text, int64_t now)
@@ -139,5 +148,5 @@ int64_t httpdate_parse(struct slice text, int64_t now)
     if (!in_range(&tm))
         return -1;
     int64_t t = (int64_t)timegm(&tm);
-    return t < 0 ? -1 : t;
+    return t < 0 || t > last_second ? -1 : t; /* a leap second at the end of 9999 */
 }

@@ -153,6 +153,8 @@ static const char *open_unix(struct listeners *l, const char *address, bool tls)
 
 static int open_section(struct listeners *l, const struct conf_listen *c, FILE *errors_to)
 {
+    unsigned first = l->n;
+
     for (unsigned i = 0; i < c->n_addresses; i++) {
         const char *address = c->addresses[i];
         const char *why =
@@ -162,6 +164,8 @@ static int open_section(struct listeners *l, const struct conf_listen *c, FILE *
             return -1;
         }
     }
+    while (first < l->n)
+        l->all[first++].conf = c;
     return 0;
 }
 

@@ -10,6 +10,8 @@
  *              if it ran a script, how that ended (exit status or signal), CPU time of user and
  *              system and peak memory, its children included:
  *              ... 0.001234 pool=scripts wait=0ms exit=0 cpu=12ms mem=3456K
+ *              Of a request that has an id (its error page shows it, the error log has it) that
+ *              follows the pool: ... 0.001234 pool=php wait=0ms id=0123456789abcdef
  *              A script that outlives its request (the client left, its time was over) is waited
  *              for, so that line comes later than others of its time
  *              status 499: the client left before there was one

@@ -8,6 +8,7 @@
 #include "conn.h"
 #include "log.h"
 #include "log_text.h"
+#include "remote.h"
 
 enum {
     BATCH_FULL = 32 * 1024,  /* lines are written when there are this many bytes */
@@ -128,7 +129,7 @@ static bool put_line(struct buf *out, const struct stream *s)
     if (!line)
         return false;
 
-    char *at = put_slice(line, slice_str(s->conn->peer_text));
+    char *at = put_slice(line, slice_str(remote_text(s)));
     at = put_slice(at, SLICE(" - "));
     at = put_user(at, user);
     at = put_slice(at, SLICE(" ["));
@@ -151,8 +152,14 @@ static bool put_line(struct buf *out, const struct stream *s)
     at = log_put_quoted(at, agent);
     at = put_slice(at, SLICE("\" "));
     at = put_seconds(at, s->start_us ? clock_now_us() - s->start_us : 0);
+    if (s->pushed)
+        at = put_slice(at, SLICE(" pushed"));
     if (pool.n)
         at = put_pool(at, pool, s->pool_wait_ms);
+    if (s->request_id.n) {
+        at = put_slice(at, SLICE(" id="));
+        at = put_slice(at, s->request_id);
+    }
     buf_commit(out, (size_t)(at - line));
     return true;
 }

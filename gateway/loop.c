@@ -10,16 +10,18 @@ enum { LOOP_BATCH = 256 };
 
 /* Field keys:  I set at init   o owner thread   m under mu   a atomic */
 struct loop {
-    int epoll_fd;                         /* I */
-    struct loop_source wake;              /* I  eventfd */
-    pthread_t owner;                      /* I  set by loop_run */
-    uint64_t now_ms;                      /* o */
+    int epoll_fd;            /* I */
+    struct loop_source wake; /* I  eventfd */
+    pthread_t owner;         /* I  set by loop_run */
+    uint64_t now_ms;
+    uint64_t turn_no;                     /* o */
     struct wheel wheel;                   /* o */
     struct loop_task *tasks;              /* o  end-of-turn list, in order */
     struct loop_task **tasks_end;         /* o */
     struct loop_task *running;            /* o  those of this turn that have not run yet */
     struct epoll_event batch[LOOP_BATCH]; /* o */
-    int n_batch;                          /* o */
+    int n_batch;                          /* o  0 once they were handled */
+    unsigned n_ready;                     /* o  of this turn */
     void *user;                           /* I */
     atomic_bool stop;      /* a  release by loop_stop, acquire by the owner after a wake-up */
     struct lock mu;        /*    leaf */
@@ -39,6 +41,11 @@ uint64_t clock_now_us(void)
 uint64_t clock_now_ms(void)
 {
     return clock_now_us() / 1000;
+}
+
+unsigned loop_ready(const struct loop *l)
+{
+    return l->n_ready;
 }
 
 static void loop_wake_fn(struct loop *l, struct loop_source *src, uint32_t events)
@@ -94,6 +101,11 @@ void loop_assert_owner(const struct loop *l)
 uint64_t loop_now_ms(const struct loop *l)
 {
     return l->now_ms;
+}
+
+uint64_t loop_turn_no(const struct loop *l)
+{
+    return l->turn_no;
 }
 
 size_t loop_scratch_len(const struct loop *l)
@@ -245,7 +257,9 @@ static void loop_turn(struct loop *l)
     int n = epoll_wait(l->epoll_fd, l->batch, LOOP_BATCH, wait_ms);
 
     l->now_ms = clock_now_ms();
+    l->turn_no++;
     l->n_batch = n > 0 ? n : 0;
+    l->n_ready = (unsigned)l->n_batch;
     for (int i = 0; i < l->n_batch; i++) {
         struct loop_source *src = l->batch[i].data.ptr;
         if (src)

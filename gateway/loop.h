@@ -51,8 +51,10 @@ void loop_run(struct loop *l);  /* until loop_stop(); the calling thread becomes
 void loop_stop(struct loop *l); /* any thread */
 void loop_assert_owner(const struct loop *l);
 
-uint64_t loop_now_ms(const struct loop *l); /* read once per turn */
-uint64_t clock_now_ms(void);                /* any thread, a system call's worth */
+uint64_t loop_now_ms(const struct loop *l);  /* read once per turn */
+uint64_t loop_turn_no(const struct loop *l); /* of this turn; never the same again */
+unsigned loop_ready(const struct loop *l);   /* descriptors that were ready in this turn */
+uint64_t clock_now_ms(void);                 /* any thread, a system call's worth */
 uint64_t clock_now_us(void);
 
 int loop_add(struct loop *l, struct loop_source *src,

@@ -19,6 +19,7 @@
 enum {
     FDS_BESIDE = 256,     /* logs, epolls, listeners, libraries; files being sent */
     MIN_CONNECTIONS = 16, /* fewer are no server */
+    OPEN_FILES_PART = 16, /* of a limit that is too low for all, that may be files kept open */
 };
 
 static int fail(const char *what, const char *why)
@@ -56,7 +57,7 @@ static int open_user(struct master *m)
 /* Descriptors that the gateway needs beside its connections. */
 static uint64_t fds_beside(const struct conf *conf)
 {
-    uint64_t n = FDS_BESIDE + conf->gateway.writers;
+    uint64_t n = FDS_BESIDE + conf->gateway.writers + conf->gateway.open_files;
 
     for (unsigned i = 0; i < conf->n_pools; i++) {
         const struct conf_pool *p = &conf->pools[i];
@@ -76,7 +77,11 @@ static int open_limits(struct master *m)
     nofile.rlim_cur = nofile.rlim_max;
     if (setrlimit(RLIMIT_NOFILE, &nofile) < 0)
         return fail("RLIMIT_NOFILE", strerror(errno));
-    uint64_t beside = fds_beside(m->conf), all = nofile.rlim_cur;
+    uint64_t all = nofile.rlim_cur;
+    /* Files that are kept open only save work: connections come first. */
+    if (fds_beside(m->conf) + g->max_connections > all && g->open_files > all / OPEN_FILES_PART)
+        g->open_files = (unsigned)(all / OPEN_FILES_PART);
+    uint64_t beside = fds_beside(m->conf);
     if (all >= beside + g->max_connections)
         return 0;
     if (all < beside + MIN_CONNECTIONS) {

@@ -5,8 +5,10 @@
 
 #include "../fcgi/params.h"
 #include "conn.h"
+#include "error_redirect.h"
 #include "hosts.h"
 #include "metavars_fields.h"
+#include "remote.h"
 #include "tls.h"
 #include "version.h"
 
@@ -71,7 +73,7 @@ static struct slice content_type(const struct metavars *v, char scratch[64])
 
     (void)scratch;
     /* A local redirect is a GET without the body that the field speaks of (6.2.2). */
-    return f && !v->s->redirects ? if_any(f->value) : unset;
+    return f && !v->s->redirects && !v->s->error ? if_any(f->value) : unset;
 }
 
 static struct slice document_root(const struct metavars *v, char scratch[64])
@@ -107,11 +109,31 @@ static struct slice gateway_interface(const struct metavars *v, char scratch[64]
     return SLICE("CGI/1.1");
 }
 
-/* Under TLS only; "off" would be taken for true by some. */
+/* Where the client is under TLS only; "off" would be taken for true by some. */
 static struct slice https(const struct metavars *v, char scratch[64])
 {
     (void)scratch;
-    return v->s->conn->is_tls ? SLICE("on") : unset;
+    return slice_eq(v->s->req.scheme, SLICE("https")) ? SLICE("on") : unset;
+}
+
+/* To the application every WebSocket is one of HTTP/1.1 (websocket.h). */
+static struct slice http_connection(const struct metavars *v, char scratch[64])
+{
+    (void)scratch;
+    return v->ask->websocket ? SLICE("Upgrade") : unset;
+}
+
+static struct slice http_upgrade(const struct metavars *v, char scratch[64])
+{
+    (void)scratch;
+    return v->ask->websocket ? SLICE("websocket") : unset;
+}
+
+/* To the runner: the program's time is ours to see to. */
+static struct slice h2cgi_websocket(const struct metavars *v, char scratch[64])
+{
+    (void)scratch;
+    return v->ask->websocket ? SLICE("on") : unset;
 }
 
 /* As the client sent it, with its port: links are made from it. */
@@ -142,22 +164,20 @@ static struct slice query_string(const struct metavars *v, char scratch[64])
 /* php-cgi refuses to run without it. */
 static struct slice redirect_status(const struct metavars *v, char scratch[64])
 {
-    (void)v;
-    (void)scratch;
-    return SLICE("200");
+    return v->s->error ? number(scratch, v->s->error->of) : SLICE("200");
 }
 
 static struct slice remote_addr(const struct metavars *v, char scratch[64])
 {
     (void)scratch;
-    return slice_str(v->s->conn->peer_text);
+    return slice_str(remote_text(v->s));
 }
 
-static struct slice remote_port(const struct metavars *v, char scratch[64])
+static struct slice remote_port_text(const struct metavars *v, char scratch[64])
 {
-    const struct conn *c = v->s->conn;
+    uint16_t port = remote_port(v->s);
 
-    return c->peer_port ? number(scratch, c->peer_port) : unset;
+    return port ? number(scratch, port) : unset;
 }
 
 static struct slice remote_user(const struct metavars *v, char scratch[64])
@@ -178,10 +198,11 @@ static struct slice request_scheme(const struct metavars *v, char scratch[64])
     return v->s->req.scheme;
 }
 
+/* What the client asked for, also for the page of an error. */
 static struct slice request_uri(const struct metavars *v, char scratch[64])
 {
     (void)scratch;
-    return v->s->req.target;
+    return v->s->error ? v->s->asked_target : v->s->req.target;
 }
 
 static struct slice script_filename(const struct metavars *v, char scratch[64])
@@ -205,23 +226,13 @@ static struct slice server_addr(const struct metavars *v, char scratch[64])
     return text[0] ? slice_str(text) : unset;
 }
 
-/* The first name of the site that is one. */
-static struct slice site_name(const struct conf_site *site)
-{
-    for (unsigned i = 0; i < site->n_hosts; i++) {
-        if (slice_find(site->hosts[i], '*') < 0)
-            return site->hosts[i];
-    }
-    return unset;
-}
-
 /* The host the client asked for; HTTP/1.0 may have none (RFC 3875 4.1.14). */
 static struct slice server_name(const struct metavars *v, char scratch[64])
 {
     struct slice host = host_of_authority(v->s->req.authority);
 
     if (!host.n && v->m->site)
-        host = site_name(v->m->site);
+        host = hosts_first(v->m->site);
     if (!host.n)
         host = server_addr(v, scratch);
     return host.n ? host : SLICE("localhost");
@@ -232,13 +243,17 @@ static struct slice server_port(const struct metavars *v, char scratch[64])
 {
     const struct conn *c = v->s->conn;
 
-    return number(scratch, c->local_port ? c->local_port : c->is_tls ? 443 : 80);
+    bool https = slice_eq(v->s->req.scheme, SLICE("https"));
+
+    return number(scratch, c->local_port ? c->local_port : https ? 443 : 80);
 }
 
 /* "HTTP/2.0" is what the peers' applications know; RFC 3875 4.1.16 wants a minor number. */
 static struct slice server_protocol(const struct metavars *v, char scratch[64])
 {
     (void)scratch;
+    if (v->ask->websocket)
+        return SLICE("HTTP/1.1");
     switch (v->s->req.version) {
     case HTTP_1_0:
         return SLICE("HTTP/1.0");
@@ -287,6 +302,38 @@ static struct slice ssl_sni(const struct metavars *v, char scratch[64])
     return v->tls.version ? if_any(slice_str(v->tls.sni)) : unset;
 }
 
+/* ---- the page of an error: the names are Apache's ---- */
+
+static struct slice redirect_url(const struct metavars *v, char scratch[64])
+{
+    (void)scratch;
+    return v->s->error->path;
+}
+
+static struct slice redirect_query(const struct metavars *v, char scratch[64])
+{
+    (void)scratch;
+    return if_any(v->s->error->query);
+}
+
+static struct slice redirect_method(const struct metavars *v, char scratch[64])
+{
+    (void)scratch;
+    return v->s->error->method;
+}
+
+static struct slice redirect_user(const struct metavars *v, char scratch[64])
+{
+    (void)scratch;
+    return if_any(v->s->error->user);
+}
+
+static struct slice unique_id(const struct metavars *v, char scratch[64])
+{
+    (void)scratch;
+    return if_any(stream_request_id(v->s));
+}
+
 /* ---- all of them ---- */
 
 struct metavar_rule {
@@ -308,15 +355,18 @@ static const struct metavar_rule rules[] = {
     RULE("FCGI_DATA_LAST_MOD", data_last_mod),    /* FastCGI 6.4 */
     RULE("FCGI_DATA_LENGTH", data_length),        /* FastCGI 6.4 */
     RULE("GATEWAY_INTERFACE", gateway_interface), /* 4.1.4 */
+    RULE("H2CGI_WEBSOCKET", h2cgi_websocket),     /* ours */
     RULE("HTTPS", https),                         /* Apache's */
+    RULE("HTTP_CONNECTION", http_connection),     /* RFC 6455 4.2.1 */
     RULE("HTTP_HOST", http_host),                 /* 4.1.18; over HTTP/2 from :authority */
+    RULE("HTTP_UPGRADE", http_upgrade),           /* RFC 6455 4.2.1 */
     RULE("PATH_INFO", path_info),                 /* 4.1.5, decoded */
     RULE("PATH_TRANSLATED", path_translated),     /* 4.1.6 */
     RULE("QUERY_STRING", query_string),           /* 4.1.7, always there, may be empty */
     RULE("REDIRECT_STATUS", redirect_status),     /* php-cgi's */
     RULE("REMOTE_ADDR", remote_addr),             /* 4.1.8 */
     RULE("REMOTE_HOST", remote_addr),             /* 4.1.9: names are not looked up */
-    RULE("REMOTE_PORT", remote_port),             /* Apache's */
+    RULE("REMOTE_PORT", remote_port_text),        /* Apache's */
     RULE("REMOTE_USER", remote_user),             /* 4.1.11, only after a check of ours */
     RULE("REQUEST_METHOD", request_method),       /* 4.1.12 */
     RULE("REQUEST_SCHEME", request_scheme),       /* Apache's */
@@ -335,13 +385,30 @@ static const struct metavar_rule rules[] = {
     RULE("SSL_TLS_SNI", ssl_sni),
 };
 
-bool metavars_is_own(struct slice name)
+/* Of the page of an error only, so that other requests do not look at them. */
+static const struct metavar_rule error_rules[] = {
+    RULE("REDIRECT_QUERY_STRING", redirect_query),
+    RULE("REDIRECT_REMOTE_USER", redirect_user),
+    RULE("REDIRECT_REQUEST_METHOD", redirect_method),
+    RULE("REDIRECT_URL", redirect_url),
+    RULE("UNIQUE_ID", unique_id), /* mod_unique_id's; the logs have it as id= */
+};
+
+enum { N_RULES = sizeof(rules) / sizeof(rules[0]) };
+enum { N_ERROR_RULES = sizeof(error_rules) / sizeof(error_rules[0]) };
+
+static bool is_one_of(struct slice name, const struct metavar_rule *list, size_t n)
 {
-    for (size_t i = 0; i < sizeof(rules) / sizeof(rules[0]); i++) {
-        if (slice_eq(name, rules[i].name))
+    for (size_t i = 0; i < n; i++) {
+        if (slice_eq(name, list[i].name))
             return true;
     }
     return false;
+}
+
+bool metavars_is_own(struct slice name)
+{
+    return is_one_of(name, rules, N_RULES) || is_one_of(name, error_rules, N_ERROR_RULES);
 }
 
 /* FastCGI 6.3: "The Web server does not send CONTENT_LENGTH, PATH_INFO, PATH_TRANSLATED, and
@@ -363,17 +430,17 @@ bool metavars_env_has(const struct conf_route *route, struct slice name)
     return false;
 }
 
-static int put_rules(const struct metavars *v)
+static int put_rules(const struct metavars *v, const struct metavar_rule *list, size_t n)
 {
     char scratch[64];
 
-    for (size_t i = 0; i < sizeof(rules) / sizeof(rules[0]); i++) {
-        if (metavars_env_has(v->m->route, rules[i].name))
+    for (size_t i = 0; i < n; i++) {
+        if (metavars_env_has(v->m->route, list[i].name))
             continue;
-        if (v->ask->role == FCGI_AUTHORIZER && is_withheld(rules[i].name))
+        if (v->ask->role == FCGI_AUTHORIZER && is_withheld(list[i].name))
             continue;
-        struct slice value = rules[i].value(v, scratch);
-        if (value.p && fcgi_params_put(v->out, rules[i].name, value) < 0)
+        struct slice value = list[i].value(v, scratch);
+        if (value.p && fcgi_params_put(v->out, list[i].name, value) < 0)
             return GW_ENO_MEMORY;
     }
     return 0;
@@ -441,7 +508,9 @@ int metavars_build(struct stream *s, const struct route_match *m,
         return GW_ENO_MEMORY;
     int rc = take_tls(&v);
     if (rc == 0)
-        rc = put_rules(&v);
+        rc = put_rules(&v, rules, N_RULES);
+    if (rc == 0 && s->error)
+        rc = put_rules(&v, error_rules, N_ERROR_RULES);
     if (rc == 0)
         rc = metavars_put_fields(s, m, out);
     if (rc == 0)

@@ -16,6 +16,7 @@ struct metavars_ask {
                                stream mode) */
     int64_t data_length;    /* a filter's FCGI_DATA_LENGTH; -1: left out */
     int64_t data_last_mod;  /* FCGI_DATA_LAST_MOD, with data_length */
+    bool websocket;         /* the client asks for a WebSocket, and may have one */
 };
 
 /* Append the name-value pairs for s as routed to m (what an authorizer said, then route env,

@@ -38,14 +38,15 @@ struct var {
     uint32_t last;     /* of the first of a name: the last one so far */
     uint32_t chain;    /* of the first of a name: another name with its hash */
     bool first;
+    bool plain; /* the field's name has letters, digits and hyphens only */
 };
 
 enum { VAR_BUCKETS = 64 };
 
 /*
- * The byte of a variable for that of a field's name, 0 for one that must not be there.  Only
- * letters, digits and hyphens: "a_b" and "a.b" would come out as the variable of "a-b", so that
- * a client could speak for a proxy in front of us.
+ * The byte of a variable for that of a field's name, 0 for one that must not be there.  "a_b"
+ * and "a.b" would come out as the variable of "a-b", so that a client could speak for a proxy in
+ * front of us: they are dropped, unless the configuration wants them (underscores = pass).
  */
 static char variable_byte(char c)
 {
@@ -53,20 +54,24 @@ static char variable_byte(char c)
         return c;
     if (c >= 'a' && c <= 'z')
         return (char)(c & ~0x20);
-    return c == '-' ? '_' : 0;
+    return c == '-' || c == '_' || c == '.' ? '_' : 0;
 }
 
 /* "User-Agent" to "HTTP_USER_AGENT" in out, which has room for name.n + 5 bytes; empty if it
  * must not become a variable.  *ret_hash is FNV-1a of it. */
-static struct slice variable_name(char *out, struct slice name, uint32_t *ret_hash)
+static struct slice variable_name(char *out, struct slice name, bool *ret_plain,
+                                  uint32_t *ret_hash)
 {
     uint32_t h = 2166136261u;
     char *at = mempcpy(out, "HTTP_", 5);
 
+    *ret_plain = true;
     for (size_t i = 0; i < name.n; i++) {
         char c = variable_byte(name.p[i]);
         if (!c)
             return slice_of(out, 0);
+        if (c == '_' && name.p[i] != '-')
+            *ret_plain = false;
         *at++ = c;
         h = (h ^ (unsigned char)c) * 16777619u;
     }
@@ -82,28 +87,45 @@ static bool passes(const struct route_match *m, struct slice name)
     }
     /* A password for our check is none of the application's business; where the route checks
      * nothing, the application may (Basic or Bearer of its own). */
-    if (m->route->auth_basic && slice_eq(name, SLICE("HTTP_AUTHORIZATION")))
+    if (m->route->auth.basic > 0 && slice_eq(name, SLICE("HTTP_AUTHORIZATION")))
         return false;
     return !fields_find(m->vars, m->n_vars, name) && !metavars_env_has(m->route, name);
 }
 
-/* Behind the others of its name, or as the first of it.  head_fields bounds the number of
- * fields, so the chains stay short. */
-static void var_link(struct var *vars, uint32_t i, uint32_t *bucket)
+/*
+ * Behind the others of its name, or as the first of it.  Fields that are spelled differently are
+ * never one list: the plain spelling has the variable, else the one that came first.
+ * head_fields bounds the number of fields, so the chains stay short; *link is a bucket.
+ */
+static void var_link(struct var *vars, const struct field *fields, uint32_t i, uint32_t *link)
 {
-    uint32_t at = *bucket;
+    struct var *own = &vars[i], *old = NULL;
 
-    while (at && !slice_eq(vars[at - 1].name, vars[i].name))
-        at = vars[at - 1].chain;
-    if (at) {
-        vars[vars[at - 1].last - 1].next = i + 1;
-        vars[at - 1].last = i + 1;
+    while (*link && !slice_eq(vars[*link - 1].name, own->name))
+        link = &vars[*link - 1].chain;
+    if (*link)
+        old = &vars[*link - 1];
+    if (old && slice_ieq(fields[*link - 1].name, fields[i].name)) {
+        vars[old->last - 1].next = i + 1;
+        old->last = i + 1;
         return;
     }
-    vars[i].first = true;
-    vars[i].last = i + 1;
-    vars[i].chain = *bucket;
-    *bucket = i + 1;
+    if (old && !own->plain)
+        return;
+    if (old) {
+        old->first = false;
+        own->chain = old->chain;
+    }
+    own->first = true;
+    own->last = i + 1;
+    *link = i + 1;
+}
+
+static bool underscores_pass(const struct route_match *m)
+{
+    int own = m->route->underscores;
+
+    return (own >= 0 ? own : (int)m->site->underscores) == CONF_UNDERSCORES_PASS;
 }
 
 /* One for each field, those of one name linked; NULL when memory is out. */
@@ -112,6 +134,7 @@ static struct var *vars_of(const struct request *req, const struct route_match *
 {
     uint32_t buckets[VAR_BUCKETS] = {0};
     struct var *vars = arena_zalloc(a, req->n_fields * sizeof(*vars));
+    bool any = underscores_pass(m);
     size_t room = 0;
 
     for (size_t i = 0; i < req->n_fields; i++)
@@ -121,10 +144,11 @@ static struct var *vars_of(const struct request *req, const struct route_match *
         return NULL;
     for (uint32_t i = 0; i < req->n_fields; i++) {
         uint32_t hash = 0; /* set with every name; GCC cannot see it */
-        vars[i].name = variable_name(names, req->fields[i].name, &hash);
-        if (vars[i].name.n && passes(m, vars[i].name)) {
-            var_link(vars, i, &buckets[hash % VAR_BUCKETS]);
-            names += vars[i].name.n;
+        struct var *v = &vars[i];
+        v->name = variable_name(names, req->fields[i].name, &v->plain, &hash);
+        if (v->name.n && (v->plain || any) && passes(m, v->name)) {
+            var_link(vars, req->fields, i, &buckets[hash % VAR_BUCKETS]);
+            names += v->name.n;
         }
     }
     return vars;

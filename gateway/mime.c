@@ -117,11 +117,14 @@ static struct slice word_next(struct slice *line)
     return word;
 }
 
+bool mime_says_charset(struct slice type)
+{
+    return slice_ieq(type, SLICE("text/html")) || slice_ieq(type, SLICE("text/xml"));
+}
+
 static struct slice with_charset(struct mime *m, struct slice type)
 {
-    bool says_itself = slice_eq(type, SLICE("text/html")) || slice_eq(type, SLICE("text/xml"));
-
-    if (slice_starts(type, SLICE("text/")) && !says_itself)
+    if (slice_starts(type, SLICE("text/")) && !mime_says_charset(type))
         return arena_printf(&m->arena, "%.*s; charset=utf-8", SLICE_FMT(type));
     return arena_dup(&m->arena, type);
 }
@@ -194,19 +197,23 @@ void mime_free(struct mime *m)
     free(m);
 }
 
-struct slice mime_find(const struct mime *m, struct slice file)
+struct slice mime_extension(struct slice file)
 {
-    char lower[MIME_EXT_MAX];
     const char *slash = file.n ? memrchr(file.p, '/', file.n) : NULL;
     size_t base = slash ? (size_t)(slash - file.p) + 1 : 0;
     struct slice name = slice_from(file, base);
     const char *dot = name.n ? memrchr(name.p, '.', name.n) : NULL;
 
-    if (dot && dot > name.p) { /* ".profile" has no extension */
-        struct slice ext = slice_from(name, (size_t)(dot - name.p) + 1);
-        ext = ext_lower(lower, ext);
-        if (ext.n && m->slots[slot_of(m, ext)].ext.n)
-            return m->slots[slot_of(m, ext)].type;
-    }
-    return SLICE("application/octet-stream");
+    if (!dot || dot == name.p)
+        return slice_of("", 0);
+    return slice_from(name, (size_t)(dot - name.p) + 1);
+}
+
+struct slice mime_find(const struct mime *m, struct slice file)
+{
+    char lower[MIME_EXT_MAX];
+    struct slice ext = ext_lower(lower, mime_extension(file));
+    const struct mime_slot *slot = ext.n ? &m->slots[slot_of(m, ext)] : NULL;
+
+    return slot && slot->ext.n ? slot->type : SLICE("application/octet-stream");
 }

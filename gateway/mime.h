@@ -25,4 +25,10 @@ void mime_free(struct mime *m);
  * client guesses that an upload is HTML.  Lives as long as m. */
 struct slice mime_find(const struct mime *m, struct slice file);
 
+/* What follows the last dot of a file's name; n = 0: ".profile" and the like have none. */
+struct slice mime_extension(struct slice file);
+
+/* Does a document of that type say its own encoding? */
+bool mime_says_charset(struct slice type);
+
 #endif

@@ -177,9 +177,10 @@ struct slice path_join(struct arena *a, struct slice root, struct slice rel)
     return slice_of(out, n);
 }
 
-/* pchar without its escapes, and the slash (RFC 3986 3.3). */
-static bool stands_in_path(unsigned char c)
+bool path_stands(char ch)
 {
+    unsigned char c = (unsigned char)ch;
+
     if ((c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z'))
         return true;
     return c != '\0' && strchr("-._~!$&'()*+,;=:@/", c) != NULL;
@@ -195,7 +196,7 @@ struct slice path_encode(struct arena *a, struct slice path)
         return slice_of(NULL, 0);
     for (size_t i = 0; i < path.n; i++) {
         unsigned char c = (unsigned char)path.p[i];
-        if (stands_in_path(c)) {
+        if (path_stands(path.p[i])) {
             out[n++] = (char)c;
         } else {
             out[n++] = '%';

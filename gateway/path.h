@@ -26,6 +26,9 @@ struct slice path_merge_slashes(struct arena *a, struct slice path);
  * slashes.  p is NULL when memory is out. */
 struct slice path_join(struct arena *a, struct slice root, struct slice rel);
 
+/* May c stand in a path as it is: pchar but its escapes, and the slash (RFC 3986 3.3)? */
+bool path_stands(char c);
+
 /* Percent-encode what may not stand in a path (RFC 3986 3.3), so that it can be the Location
  * of an answer.  p is NULL when memory is out. */
 struct slice path_encode(struct arena *a, struct slice path);

@@ -19,7 +19,8 @@ struct poolsocks {
 };
 
 /* One entry for every slot of every pool that h2cgi starts, with a socket unless the processes
- * bind their own: runtime_dir/POOL.SLOT.sock, 0600, of the gateway's user.  0, or -1 with a line on errors_to and nothing left. */
+ * bind their own: runtime_dir/POOL.SLOT.sock, 0600, of the gateway's user.  0, or -1 with a line
+ * on errors_to and nothing left. */
 int poolsocks_open(const struct conf *conf, const struct identity *user,
                    struct poolsocks *ret_p, FILE *errors_to);
 

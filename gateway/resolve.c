@@ -7,6 +7,7 @@
 
 #include "beneath.h"
 #include "path.h"
+#include "unsent.h"
 
 /* ---- what is at a name ---- */
 
@@ -74,6 +75,20 @@ static int err_of_there(enum there t)
     return GW_EFORBIDDEN;
 }
 
+/* Does a name in rel begin with a dot?  .git, .env and .htpasswd are nobody's business, but
+ * .well-known is made to be asked for (RFC 8615). */
+static bool is_hidden(const struct route_entry *e, struct slice rel)
+{
+    struct slice name;
+    size_t at = 0;
+
+    while (!e->hidden && path_next(rel, &at, &name)) {
+        if (name.p[0] == '.' && !slice_eq(name, SLICE(".well-known")))
+            return true;
+    }
+    return false;
+}
+
 /* ---- parts of the path ---- */
 
 /* A route's own root maps what is below its prefix (for "= /a/b": what is below /a), the site's
@@ -138,12 +153,26 @@ static bool ends_in_slash(struct slice path)
     return path.n && path.p[path.n - 1] == '/';
 }
 
-/* The path is a folder of e's root: which of the index files is there?  Where we must not look,
- * the first one has to be it, if the route itself names one. */
-static int folder(struct arena *a, const struct route_entry *e, struct slice path, size_t from,
-                  struct slice *ret_index)
+/* A route of files will answer with it next, so it is opened; a pool's may be for the pool's user
+ * alone. */
+static bool has_index(struct file_cache *files, const struct route_entry *e, struct slice rel)
 {
     mode_t mode;
+
+    if (e->backend || !files)
+        return look(e, rel, &mode) == THERE_FILE;
+    struct open_file *f = file_cache_open(files, e->root.p, rel, e->links);
+    bool there =
+        f ? S_ISREG(f->st.st_mode) : errno != ENOENT && look(e, rel, &mode) == THERE_FILE;
+    open_file_unref(f);
+    return there;
+}
+
+/* The path is a folder of e's root: which of the index files is there?  Where we must not look,
+ * the first one has to be it, if the route itself names one. */
+static int folder(struct arena *a, struct file_cache *files, const struct route_entry *e,
+                  struct slice path, size_t from, struct slice *ret_index)
+{
 
     for (unsigned i = 0; i < e->n_index; i++) {
         const char *slash = ends_in_slash(path) ? "" : "/";
@@ -151,7 +180,7 @@ static int folder(struct arena *a, const struct route_entry *e, struct slice pat
             arena_printf(a, "%.*s%s%.*s", SLICE_FMT(path), slash, SLICE_FMT(e->index[i]));
         if (!p.p)
             return GW_ENO_MEMORY;
-        bool there = e->script_check ? look(e, slice_from(p, from), &mode) == THERE_FILE
+        bool there = e->script_check ? has_index(files, e, slice_from(p, from))
                                      : e->route->index != NULL;
         if (there) {
             *ret_index = p;
@@ -187,9 +216,13 @@ static int resolve_suffix(struct arena *a, const struct route_hit *hit, struct r
     enum there last = THERE_FOLDER;
     mode_t mode = 0;
 
+    if (is_hidden(e, part(m->path, from, end)))
+        return GW_ENOT_FOUND;
     if (!e->script_check || !e->root.n)
         return cut_script(a, e, m, from, end);
     do {
+        if (is_hidden(e, part(m->path, from, end)))
+            return GW_ENOT_FOUND;
         last = look(e, part(m->path, from, end), &mode);
         if (last == THERE_HIDDEN)
             return cut_script(a, e, m, from, end);
@@ -214,6 +247,8 @@ static int resolve_folder(struct arena *a, const struct route_hit *hit, struct r
 
     while (path_next(m->path, &end, &component)) {
         enum there t = THERE_HIDDEN;
+        if (is_hidden(e, component))
+            return GW_ENOT_FOUND;
         if (e->script_check)
             t = look(e, part(m->path, from, end), &mode);
         if (t == THERE_HIDDEN)
@@ -225,51 +260,70 @@ static int resolve_folder(struct arena *a, const struct route_hit *hit, struct r
     }
     if (e->script_check && !ends_in_slash(m->path) && m->path.n > hit->below)
         return RESOLVE_SLASH;
-    return folder(a, e, m->path, from, ret_index);
+    return folder(a, NULL, e, m->path, from, ret_index);
 }
 
 /* ---- files ---- */
 
-static int resolve_file(struct arena *a, const struct route_hit *hit, struct route_match *m,
-                        struct slice *ret_index)
+static int resolve_file(struct arena *a, struct file_cache *files, const struct route_hit *hit,
+                        struct route_match *m, struct slice *ret_index)
 {
     const struct route_entry *e = hit->entry;
     size_t from = mapped_from(hit, m->path);
     struct slice rel = slice_from(m->path, from);
-    struct stat st;
 
-    if (!e->root.n)
+    if (!e->root.n || is_hidden(e, rel))
         return GW_ENOT_FOUND;
-    int fd = beneath_open(e->root.p, rel, O_RDONLY, e->links);
-    if (fd < 0)
+    struct open_file *f = file_cache_open(files, e->root.p, rel, e->links);
+    if (!f)
         return errno == ENXIO ? GW_EFORBIDDEN : err_of_there(there_of_errno(errno));
-    enum there t = fstat(fd, &st) < 0 ? THERE_ERROR : there_of_mode(st.st_mode);
+    enum there t = there_of_mode(f->st.st_mode);
     if (t != THERE_FILE) {
-        close(fd);
+        open_file_unref(f);
         if (t != THERE_FOLDER)
             return err_of_there(t);
-        return ends_in_slash(m->path) ? folder(a, e, m->path, from, ret_index) : RESOLVE_SLASH;
+        if (!ends_in_slash(m->path))
+            return RESOLVE_SLASH;
+        int found = folder(a, files, e, m->path, from, ret_index);
+        if (found != GW_EFORBIDDEN || !e->route->listing)
+            return found;
+        *ret_index = rel;
+        return RESOLVE_LISTING;
+    }
+    if (unsent_is(e->unsent, e->n_unsent, rel)) {
+        open_file_unref(f);
+        return GW_ESOURCE;
     }
     int rc = cut_script(a, e, m, from, m->path.n);
     if (rc < 0)
-        close(fd);
+        open_file_unref(f);
     else
-        m->file_fd = fd;
+        m->open = f;
     return rc;
 }
 
-int resolve(struct arena *a, const struct route_hit *hit, struct route_match *m,
-            struct slice *ret_index)
+bool resolve_is_shown(struct arena *a, struct file_cache *files, const struct route_hit *hit,
+                      const struct route_match *m)
+{
+    struct slice index;
+
+    return hit->entry->route->listing ||
+           folder(a, files, hit->entry, m->path, mapped_from(hit, m->path), &index) ==
+               RESOLVE_INDEX;
+}
+
+int resolve(struct arena *a, struct file_cache *files, const struct route_hit *hit,
+            struct route_match *m, struct slice *ret_index)
 {
     const struct route_entry *e = hit->entry;
 
     if (!e->backend)
-        return resolve_file(a, hit, m, ret_index);
+        return resolve_file(a, files, hit, m, ret_index);
     if (e->script.n)
         return resolve_program(a, hit, m);
     if (e->route->suffix.n)
         return resolve_suffix(a, hit, m);
-    if (e->own_root)
+    if (e->own_root && !e->files)
         return resolve_folder(a, hit, m, ret_index);
     return cut(a, e, m, hit->below, slice_of("", 0));
 }

@@ -7,6 +7,7 @@
 #ifndef GATEWAY_ROUTER_H
 #define GATEWAY_ROUTER_H
 
+#include "open_file.h"
 #include "stream.h"
 
 struct router;
@@ -44,15 +45,17 @@ struct route_match {
                           empty if none */
     struct field *vars; /* what authorizers said: request variables */
     size_t n_vars, cap_vars;
-    int file_fd; /* files: open beneath the root, or -1; owned by the match's user */
+    struct open_file *open; /* files: opened beneath the root, regular; or NULL.  The match's
+                               user has the reference */
 };
 
 /*
- * stream_on_head()'s next step: pick site (Host or :authority, port ignored, case ignored;
- * absent: the default site), settle the path, pick the route, check credentials (auth.h), and
- * hand s to its handler: files_start, filter_start, forward_start, a redirect, or an error page.  Sets
- * s->site, s->route, s->body_limit. A local redirect (forward.c) sets a new target with
- * stream_set_target, method GET, and calls it again.
+ * stream_on_head()'s next step: pick the site (Host or :authority, port ignored, case ignored;
+ * absent: the default site), settle the path, let the site's rewrites change it, pick the route
+ * and let its own do the same, ask whether the client may come in (access, limits.h, auth.h,
+ * authorizer.h), and hand s to its handler: files_start, filter_start, forward_start, a listing,
+ * a redirect, or an error page.  Sets s->site, s->route, s->uri, s->body_limit.  A local redirect
+ * (forward.c) sets a new target with stream_set_target, method GET, and calls it again.
  */
 void router_handle(struct router *r, struct stream *s);
 
@@ -70,7 +73,7 @@ int router_settle_path(struct arena *a, struct slice raw, struct slice *ret_path
 /* forward.c: run the request on pool.  m is in the stream's arena. */
 void forward_start(struct stream *s, struct pool *pool, struct route_match *m);
 
-/* files.c: answer with the file m->file_fd (regular, open for reading; taken over).  GET and
+/* files.c: answer with the file m->open (regular; the reference is taken over).  GET and
  * HEAD; others 405 with Allow. */
 void files_start(struct stream *s, struct route_match *m);
 

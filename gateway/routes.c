@@ -5,6 +5,8 @@
 
 #include "err.h"
 #include "path.h"
+#include "rewrite.h"
+#include "unsent.h"
 
 /* ---- making the table ---- */
 
@@ -71,7 +73,7 @@ static int entry_regex(struct route_entry *e, FILE *errors_to)
     const struct conf_route *r = e->route;
     char text[256];
 
-    if (!r->auth_basic || !r->auth_match)
+    if (r->auth.basic <= 0 || !r->auth_match)
         return 0;
     int rc = regcomp(&e->auth_match, r->auth_match, REG_EXTENDED | REG_NOSUB);
     if (rc != 0) {
@@ -87,6 +89,33 @@ static struct pool *pool_of(const struct conf *conf, struct pool *const *pools,
                             const struct conf_pool *p)
 {
     return p && pools ? pools[p - conf->pools] : NULL;
+}
+
+static int rules_init(struct rewrite **ret, const struct conf_rewrite *rules, unsigned n)
+{
+    *ret = n ? rewrite_new(rules, n) : NULL;
+    return n && !*ret ? GW_ENO_MEMORY : 0;
+}
+
+/* What is no file for it; and the files that the try of a route to a pool looks for. */
+static int entry_files(struct routes *t, struct route_entry *e)
+{
+    if (e->backend && !e->route->tries.n)
+        return 0;
+    if (unsent_list(&t->arena, t->site, e->route, &e->unsent, &e->n_unsent) < 0)
+        return GW_ENO_MEMORY;
+    if (!e->backend)
+        return 0;
+    e->files = arena_zalloc(&t->arena, sizeof(*e->files));
+    if (!e->files)
+        return GW_ENO_MEMORY;
+    *e->files = *e;
+    e->files->backend = NULL;
+    e->files->pool = NULL;
+    e->files->files = NULL;
+    e->files->script = slice_of("", 0);
+    e->files->script_check = true;
+    return 0;
 }
 
 static int entry_init(struct routes *t, struct route_entry *e, const struct conf *conf,
@@ -111,9 +140,12 @@ static int entry_init(struct routes *t, struct route_entry *e, const struct conf
     e->index = r->index ? r->index : site->index;
     e->n_index = r->index ? r->n_index : site->n_index;
     e->script_check = script_check(e);
-    e->links = r->links >= 0 ? (enum conf_links)r->links : site->links;
+    e->links = route_links(r, site);
+    e->hidden = r->hidden >= 0 ? r->hidden : site->hidden;
     e->body_limit = limit > 0 ? (uint64_t)limit : 0;
-    return 0;
+    if (entry_files(t, e) < 0)
+        return GW_ENO_MEMORY;
+    return rules_init(&e->rewrite, r->rewrite, r->n_rewrite);
 }
 
 int routes_init(struct routes *t, const struct conf *conf, const struct conf_site *site,
@@ -126,6 +158,8 @@ int routes_init(struct routes *t, const struct conf *conf, const struct conf_sit
     t->entries = calloc(site->n_routes ? site->n_routes : 1, sizeof(*t->entries));
     if (!t->entries)
         rc = GW_ENO_MEMORY;
+    if (rc == 0)
+        rc = rules_init(&t->rewrite, site->rewrite, site->n_rewrite);
     for (unsigned i = 0; rc == 0 && i < site->n_routes; i++) {
         struct route_entry *e = &t->entries[t->n_entries++];
         rc = entry_init(t, e, conf, &site->routes[i], pools);
@@ -146,8 +180,10 @@ void routes_fini(struct routes *t)
     for (unsigned i = 0; t->entries && i < t->n_entries; i++) {
         if (t->entries[i].has_auth_match)
             regfree(&t->entries[i].auth_match);
+        rewrite_free(t->entries[i].rewrite);
     }
     free(t->entries);
+    rewrite_free(t->rewrite);
     arena_fini(&t->arena);
     *t = (struct routes){0};
 }
@@ -221,7 +257,7 @@ bool route_suffix_next(const struct route_entry *e, struct slice path, size_t *e
 static bool entry_match(const struct route_entry *e, struct slice path, struct route_hit *ret)
 {
     const struct conf_route *r = e->route;
-    size_t below, end;
+    size_t below = 0, end; /* set where it matches: what GCC does not see with TSan */
 
     if (r->exact ? !exact_match(r->prefix, path, &below)
                  : !prefix_match(r->prefix, path, &below))
@@ -258,7 +294,7 @@ static bool matches(const struct route_entry *e, struct arena *a, struct slice p
 bool route_needs_auth(const struct route_entry *e, struct arena *a, struct slice path,
                       bool has_query, struct slice query)
 {
-    if (!e->route->auth_basic)
+    if (e->route->auth.basic <= 0)
         return false;
     if (!e->has_auth_match)
         return true;

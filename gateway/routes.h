@@ -19,6 +19,7 @@
 #include "../conf/conf.h"
 
 struct pool;
+struct rewrite;
 
 /* A route with all that is inherited from its site and its pool. */
 struct route_entry {
@@ -35,13 +36,21 @@ struct route_entry {
     unsigned n_index;
     bool script_check;
     enum conf_links links;
-    uint64_t body_limit; /* 0: none */
+    const struct slice *unsent; /* ends of names that are no files (unsent.h) */
+    unsigned n_unsent;
+    bool hidden;             /* names that begin with a dot are found */
+    uint64_t body_limit;     /* 0: none */
+    struct rewrite *rewrite; /* NULL: no rules */
+    struct route_entry
+        *files; /* to a pool, with try: the same as a route to files, which is what
+                                  root is for then; NULL: no try */
     bool has_auth_match;
     regex_t auth_match;
 };
 
 struct routes {
     const struct conf_site *site;
+    struct rewrite *rewrite;     /* before any of them; NULL: no rules */
     struct route_entry *entries; /* best first */
     unsigned n_entries;
     struct arena arena; /* absolute names */
@@ -51,6 +60,13 @@ struct routes {
 int routes_init(struct routes *t, const struct conf *conf, const struct conf_site *site,
                 struct pool *const *pools, FILE *errors_to);
 void routes_fini(struct routes *t);
+
+/* The route's links, or the site's. */
+static inline enum conf_links route_links(const struct conf_route *route,
+                                          const struct conf_site *site)
+{
+    return route->links >= 0 ? (enum conf_links)route->links : site->links;
+}
 
 /* What a pattern makes of a path.  path[0..below) is the pattern without its last slash,
  * path[below..] starts with a slash or is empty. */

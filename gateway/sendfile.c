@@ -7,10 +7,12 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "beneath.h"
 #include "conn.h"
+#include "file_cache.h"
 #include "forward.h"
 #include "head_override.h"
+#include "request.h"
+#include "routes.h"
 #include "worker.h"
 
 #define X_SENDFILE SLICE("X-Sendfile")
@@ -20,9 +22,9 @@
 
 static void not_allowed(const struct stream *s, struct slice name, const char *key)
 {
-    conn_log(s->conn, CONF_LOG_WARN, GW_OK,
-             "site=%s pool=%s sent %.*s, which its route does not allow (%s): left out",
-             s->site->name, s->pool_name, SLICE_FMT(name), key);
+    conn_log_stream(s, CONF_LOG_WARN, GW_OK,
+                    "site=%s pool=%s sent %.*s, which its route does not allow (%s): left out",
+                    s->site->name, s->pool_name, SLICE_FMT(name), key);
 }
 
 static bool take_field(struct stream *s, struct field *f, struct sendfile *ret)
@@ -70,11 +72,8 @@ static bool goes_with_path(struct slice name)
         {"Set-Cookie", 10},   {"Cache-Control", 13},
         {"Expires", 7},
     };
-    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
-        if (slice_ieq(name, names[i]))
-            return true;
-    }
-    return false;
+
+    return slice_ieq_any(name, names, sizeof(names) / sizeof(names[0]));
 }
 
 /* All but what the file itself says better. */
@@ -110,25 +109,6 @@ static struct head_override *override_of(struct arena *a, const struct response_
         o->reason = h->reason;
     }
     return o;
-}
-
-/* Parts and conditions are for a GET or HEAD of the client's that is answered with 200. */
-static void drop_conditions(struct request *req)
-{
-    static const struct slice names[] = {
-        {"Range", 5},          {"If-Range", 8},           {"If-Match", 8},
-        {"If-None-Match", 13}, {"If-Modified-Since", 17}, {"If-Unmodified-Since", 19},
-    };
-    size_t n = 0;
-
-    for (size_t i = 0; i < req->n_fields; i++) {
-        bool drop = false;
-        for (size_t k = 0; k < sizeof(names) / sizeof(names[0]); k++)
-            drop |= slice_ieq(req->fields[i].name, names[k]);
-        if (!drop)
-            req->fields[n++] = req->fields[i];
-    }
-    req->n_fields = n;
 }
 
 /* ---- paths ---- */
@@ -181,43 +161,33 @@ static size_t below_one_of(struct slice path, const struct slice *entries, unsig
 
 static void refuse(struct stream *s, const struct sendfile *sf, int err, const char *why)
 {
-    conn_log(s->conn, CONF_LOG_WARN, GW_OK, "site=%s pool=%s sent %s \"%.*s\": %s",
-             s->site->name, s->pool_name,
-             sf->kind == SENDFILE_FILE ? "X-Sendfile" : "X-Accel-Redirect", SLICE_FMT(sf->what),
-             why);
+    conn_log_stream(s, CONF_LOG_WARN, GW_OK, "site=%s pool=%s sent %s \"%.*s\": %s",
+                    s->site->name, s->pool_name,
+                    sf->kind == SENDFILE_FILE ? "X-Sendfile" : "X-Accel-Redirect",
+                    SLICE_FMT(sf->what), why);
     stream_error(s, err);
 }
 
 /* ---- files ---- */
 
-static enum conf_links links_of(const struct stream *s)
-{
-    int own = s->route->links;
-
-    return own >= 0 ? (enum conf_links)own : s->site->links;
-}
-
-static int open_file(const struct stream *s, struct slice path, size_t below)
+static struct open_file *open_below(const struct stream *s, struct slice path, size_t below)
 {
     char root[PATH_MAX];
-    struct stat st;
 
     if (below > sizeof(root)) {
         errno = ENOENT;
-        return -1;
+        return NULL;
     }
     memcpy(root, path.p, below - 1);
     root[below - 1] = '\0';
-    int fd = beneath_open(below == 1 ? "/" : root, slice_from(path, below - 1), O_RDONLY,
-                          links_of(s));
-    if (fd < 0)
-        return -1;
-    int err = fstat(fd, &st) < 0 ? errno : S_ISREG(st.st_mode) ? 0 : EISDIR;
-    if (!err)
-        return fd;
-    close(fd);
-    errno = err;
-    return -1;
+    struct open_file *f =
+        file_cache_open(worker_of(s)->files, below == 1 ? "/" : root,
+                        slice_from(path, below - 1), route_links(s->route, s->site));
+    if (!f || S_ISREG(f->st.st_mode))
+        return f;
+    open_file_unref(f);
+    errno = EISDIR;
+    return NULL;
 }
 
 static void start_file(struct stream *s, struct route_match *m, const struct sendfile *sf)
@@ -231,15 +201,15 @@ static void start_file(struct stream *s, struct route_match *m, const struct sen
         refuse(s, sf, GW_ESENDFILE, "outside of sendfile_root");
         return;
     }
-    int fd = open_file(s, path, below);
-    if (fd < 0) {
+    struct open_file *f = open_below(s, path, below);
+    if (!f) {
         int err = errno;
         refuse(s, sf, err == ENOENT ? GW_ENOT_FOUND : GW_ESENDFILE,
                err == EPERM ? "a link leads outside of sendfile_root" : strerror(err));
         return;
     }
     m->file = path;
-    m->file_fd = fd;
+    m->open = f;
     files_start(s, m);
 }
 
@@ -278,7 +248,7 @@ void sendfile_start(struct stream *s, struct route_match *m, const struct sendfi
         return;
     }
     if (s->override->status || !(is_get || is_head))
-        drop_conditions(&s->req);
+        request_drop_conditions(&s->req);
     stream_as_get(s);
     if (sf->kind == SENDFILE_FILE)
         start_file(s, m, sf);

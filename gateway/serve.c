@@ -152,7 +152,8 @@ static int make_text(const struct serve *s, const char *dir, const char *user, s
                      user ? "user = " : "", user ? user : "", s->place, s->place, s->http,
                      s->https);
     rc |= buf_printf(text,
-                     "[site serve]\nhost = *\nroot = %s\nindex = index.html\n"
+                     "[site serve]\nhost = *\nroot = %s\nindex = index.html\nlisting = on\n"
+                     "unsent = off\n" /* a folder is shown, not a site run */
                      "certificate = %s/certificate.pem\ncertificate_key = %s/key.pem\n",
                      dir, s->place, s->place);
     if (cgi)
@@ -183,6 +184,18 @@ static void free_ports(struct serve *s, const struct serve_options *o)
         s->conf->listens[1].addresses[0] = free_port;
 }
 
+/* Its listing leads from one port to the other, where it knows that. */
+static void fill_site(struct serve *s, const struct serve_options *o)
+{
+    struct conf_site *site = &s->conf->sites[0];
+
+    site->is_serve = true;
+    if (o->http)
+        site->serve_http = arena_printf(&s->conf->arena, "http://%s/", s->http).p;
+    if (o->https)
+        site->serve_https = arena_printf(&s->conf->arena, "https://%s/", s->https).p;
+}
+
 static int load(struct serve *s, const struct serve_options *o, const char *dir,
                 const char *user, FILE *errors_to)
 {
@@ -197,6 +210,7 @@ static int load(struct serve *s, const struct serve_options *o, const char *dir,
     if (!s->conf)
         return SERVE_FAILED;
     free_ports(s, o);
+    fill_site(s, o);
     return 0;
 }
 

@@ -2,7 +2,8 @@
  * gateway/serve.h - h2cgi serve DIR: a configuration without a file.
  *
  * DIR is served on http://127.0.0.1:8080 and https://127.0.0.1:8443, with a certificate made on
- * the spot; executables below DIR/cgi-bin/ run as CGI.  Started by root it runs as DIR's owner,
+ * the spot; executables below DIR/cgi-bin/ run as CGI.  A folder without index.html is listed,
+ * and the first page then says where one is.  Started by root it runs as DIR's owner,
  * or where that is root too as www-data or nobody.
  *
  * Threads  a process of one thread

@@ -16,6 +16,15 @@ bool slice_ieq(struct slice a, struct slice b)
     return true;
 }
 
+bool slice_ieq_any(struct slice s, const struct slice *list, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        if (slice_ieq(s, list[i]))
+            return true;
+    }
+    return false;
+}
+
 ssize_t slice_find(struct slice s, char c)
 {
     const char *at = s.n ? memchr(s.p, c, s.n) : NULL;

@@ -63,6 +63,8 @@ static inline struct slice slice_from(struct slice s, size_t k)
 
 /* ASCII case ignored, whatever the locale. */
 bool slice_ieq(struct slice a, struct slice b);
+/* Is it one of list[0..n)? */
+bool slice_ieq_any(struct slice s, const struct slice *list, size_t n);
 
 /* Index of the first c in s, or -1. */
 ssize_t slice_find(struct slice s, char c);

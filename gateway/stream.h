@@ -22,14 +22,24 @@
 #include "buf.h"
 #include "err.h"
 #include "loop.h"
+#include "open_file.h"
+#include "pace.h"
 
 struct access_report;
+struct tunnel;
+struct account;
+struct limit_taken;
 struct head_override;
+struct error_answer;
+struct remote;
 struct conn;
 struct stream;
 struct site;
 
 enum http_version { HTTP_1_0 = 10, HTTP_1_1 = 11, HTTP_2 = 20 };
+
+/* What a request line may hold, over whichever protocol: 501 and 414 (RFC 9112 3). */
+enum { REQUEST_METHOD_MAX = 64, REQUEST_TARGET_MAX = 8192 };
 
 struct request {
     struct slice method; /* as sent, case-sensitive */
@@ -49,6 +59,8 @@ struct request {
                              END_STREAM) */
     bool expect_continue; /* Expect: 100-continue on HTTP/1.1 or later */
     enum http_version version;
+    struct slice protocol; /* :protocol of an extended CONNECT (RFC 8441 4), whose method is
+                              here GET, what it means to applications; empty: it is none */
 };
 
 /* Who answers.  All run on the worker, without the connection's lock; all but start may be
@@ -57,6 +69,9 @@ struct handler {
     const char *name;
     void (*start)(struct stream *s); /* take over; may answer at once */
     void (*body)(struct stream *s);  /* more request body in s->in, or its end (s->in_eof) */
+    size_t (*body_behind)(struct stream *s); /* bytes of it that were taken from s->in and not
+                                                yet by whoever they are for; SIZE_MAX: no more
+                                                should come */
     void (*writable)(
         struct stream *s); /* the response buffer fell below its low mark after it was full */
     void (*closed)(struct stream *s,
@@ -73,16 +88,20 @@ struct stream_out {
     bool want_writable; /* m  the producer stopped at the high mark and waits for
                            handler->writable */
     size_t low;         /* m  the low mark then: half of the high one that was met */
-    size_t high;        /* o  the high mark when body was last handed in */
-    bool slow;          /* o  the high mark is that for a slow client */
-    bool closed;        /* m  the protocol is through with the stream; sent bytes go nowhere */
-    uint64_t n_body;    /* m  body bytes the protocol took; for the access log */
+    struct open_file *file; /* m  whose bytes file_at .. file_at + file_left follow body, and */
+    int64_t file_at, file_left; /* m  are sent by the connection itself */
+    int file_err;               /* m  why it gave up on them */
+    size_t high;                /* o  the high mark when body was last handed in */
+    bool slow;                  /* o  the high mark is that for a slow client */
+    bool closed;     /* m  the protocol is through with the stream; sent bytes go nowhere */
+    uint64_t n_body; /* m  body bytes the protocol took; for the access log */
     int64_t left; /* o  bytes still owed of the announced Content-Length; -1: none announced */
 };
 
 enum {
     STREAM_OUT_HIGH = 128 * 1024,
     STREAM_OUT_LOW = STREAM_OUT_HIGH / 2,
+    STREAM_ENCODED_HIGH = 64 * 1024, /* nothing of it is handed back once a client is slow */
     STREAM_SLOW_HIGH = 32 * 1024,    /* hundreds of slow clients are to cost little */
     STREAM_PRESSED_HIGH = 16 * 1024, /* the same while much waits in this worker */
     STREAM_IN_HIGH = 64 * 1024
@@ -102,35 +121,52 @@ struct stream {
     uint64_t in_total;              /* o  body bytes received so far */
     uint64_t body_limit;            /* o  0: none; checked by stream_on_body */
     struct stream_out out;          /* m */
+    struct encoder *encoder;        /* o  what the body goes through (encode.h), or NULL */
     const struct handler *handler;  /* o  NULL before routing and after the end */
     void *handler_state;            /* o  the handler's, in the arena */
     const struct conf_site *site;   /* o  NULL until routed */
     const struct conf_route *route; /* o */
     struct slice remote_user;       /* o  set after a check of ours only */
     struct slice auth_type;         /* o */
-    int status;                     /* o  final status sent, 0 before */
-    int err;                        /* o  first error, for the log */
-    const char *pool_name;          /* o  for logs; NULL if no pool took part */
-    uint64_t pool_wait_ms;          /* o  for a slot, all in all */
-    struct access_report *report;   /* o  of its script; NULL: none */
+    const struct remote *remote; /* o  whom a trusted proxy speaks for; NULL: the connection's
+                                       peer asks.  See remote.h */
+    struct account *client;      /* o  of the client's address (clients.h); NULL: none */
+    struct limit_taken *limits_taken; /* o  of its route (limits.h) */
+    int status;                       /* o  final status sent, 0 before */
+    int err;                          /* o  first error, for the log */
+    struct slice err_why;         /* o  more on it: the rule, the figure; lives as long as s */
+    struct slice request_id;      /* o  empty until asked for: stream_request_id */
+    const char *pool_name;        /* o  for logs; NULL if no pool took part */
+    uint64_t pool_wait_ms;        /* o  for a slot, all in all */
+    struct access_report *report; /* o  of its script; NULL: none */
     struct slice asked_method, asked_target; /* o  as the client sent them, for the log */
     uint64_t start_us;                       /* o  monotonic, when the head was complete */
     uint64_t created_ms;                     /* o  loop time */
-    uint64_t out_seen, out_seen_ms; /* o  body bytes the client had taken when last looked at */
-    uint64_t body_at_ms;            /* o  when the last body byte came: body_timeout */
-    unsigned redirects;             /* o  local redirects so far */
+    struct pace out_pace;   /* o  how the client takes what waits for its credit, */
+    struct pace in_pace;    /* o  and sends what is waited for */
+    uint64_t in_waited_ms;  /* o  how long its body was waited for, but for this time, */
+    uint64_t in_wait_at_ms; /* o  which began then: waits_for_body */
+    uint64_t in_came_at_ms; /* o  when the last of it came; 0: none has */
+    struct slice uri;       /* o  its path: settled, as rewritten; empty until routed */
+    unsigned redirects;     /* o  local redirects so far */
     const struct head_override *override; /* o  what an application that lets others answer has
                                              on the head; NULL */
-    bool hinted;                          /* o  hints_send had its go */
-    bool self_hinted;                     /* o  its application sent a 103 */
+    const struct error_answer *error;     /* o  its error is being answered with a page of the
+                                         site's own; NULL */
+    struct tunnel *tunnel; /* o  raw bytes both ways (tunnel.h); NULL: it is not */
+    bool pushed;           /* o  not asked for by the client (push.h) */
+    bool hinted;           /* o  hints_send had its go */
+    bool self_hinted;      /* o  its application sent a 103 */
     bool is_internal;    /* o  X-Accel-Redirect: the target is routed to internal routes too */
-    bool waits_for_body; /* o  the handler cannot go on without request body: body_timeout runs
-                          */
+    bool waits_for_body; /* o  the handler cannot go on without request body: body_timeout and
+                            body_min_rate run; see stream_wait_body */
     bool answered;       /* o  stream_send_head was called */
     bool finished;       /* o  stream_finish or stream_abort was called */
-    bool wide;           /* o  counted in worker->n_wide */
-    bool over;           /* o  stream_on_close was called */
-    unsigned events;     /* m  STREAM_EV_*, for the protocol's list below */
+    uint64_t window_extra;      /* o  bytes taken from worker->windows */
+    bool at_work;               /* o  counted in client */
+    bool client_held;           /* o  client is not the connection's: to be dropped */
+    bool over;                  /* o  stream_on_close was called */
+    unsigned events;            /* m  STREAM_EV_*, for the protocol's list below */
     struct stream *next_event;  /* m  conn->events */
     struct stream *prev, *next; /* o  conn->streams */
 };
@@ -143,12 +179,16 @@ struct stream {
  * (RFC 9110 7.6.1) and Status are dropped by stream_send_head, as is any Content-Length among
  * the fields. */
 struct response {
-    int status;          /* 200..599 */
+    int status;          /* 200..599; 101: see tunnel.h */
     struct slice reason; /* HTTP/1.1 only; empty: the standard one */
     const struct field *fields;
     size_t n_fields;
     int64_t
         content_length; /* -1: unknown; chunked, close or END_STREAM say where the body ends */
+    bool no_server;     /* no Server field of the protocol's */
+    /* Of a 304 or 206, where they are known: type and length that the 200 would have had. */
+    struct slice whole_type;
+    int64_t whole_length;
 };
 
 /* Send the final head.  Once per stream.  0, or a negative gw_err after which the stream has
@@ -162,15 +202,30 @@ ssize_t stream_send_body(struct stream *s, const void *p, size_t n);
 /* The same, handing over a filled chunk (freed by the stream, also on failure). */
 ssize_t stream_send_chunk(struct stream *s, struct chunk *k);
 
+/*
+ * The next n bytes of the body are those of f at that offset, and the connection sends them
+ * itself, out of the page cache.  A reference is taken.  false: this protocol, or this response,
+ * has to be given the bytes.  Else handler->writable is called when they went out, or with
+ * stream_file_err() when f failed; nothing may be handed in before.
+ */
+bool stream_send_file(struct stream *s, struct open_file *f, int64_t at, int64_t n);
+int stream_file_err(struct stream *s);
+
 /* The client is slow, and what it does not take waits elsewhere: the marks are those for slow
- * clients from now on, and what is buffered over the high one is handed back, to be sent again.
- * Or it caught up. */
+ * clients from now on, and what is buffered over the high one is handed back, to be sent again;
+ * nothing of a body that is encoded.  Or it caught up. */
 void stream_slow(struct stream *s, struct chain *ret_back);
 void stream_caught_up(struct stream *s);
 
 /* The response is complete.  Less than the announced Content-Length: the stream is aborted with
  * ECGI_SHORT. */
 void stream_finish(struct stream *s);
+
+/* Does the body go out as it is handed in, and not encoded?  After stream_send_head(). */
+static inline bool stream_is_plain(const struct stream *s)
+{
+    return !s->encoder;
+}
 
 /* Is the head that was sent all of the response: to HEAD, or a 204 or 304? */
 bool stream_is_bodiless(const struct stream *s);
@@ -181,14 +236,27 @@ int stream_send_interim(struct stream *s, int status, const struct field *fields
 
 /* Fail: the error page of gw_err_status(err) if no head went out yet, else abort (h2:
  * RST_STREAM, h1: close). The handler is detached first: its closed() is not called any more;
- * it has to have dropped its own things. */
+ * it has to have dropped its own things.  Where the site has a page of its own (error_page) s may
+ * have another handler when this returns. */
 void stream_error(struct stream *s, int err);
+/* What the log says of a head, or trailers, over head_limit or head_fields. */
+void stream_head_large(struct stream *s, const char *limit, uint64_t figure);
 /* The same from outside the handler: its closed() is called first.  Also ends a stream that
  * was finished and whose client does not take what waits. */
 void stream_give_up(struct stream *s, int err);
+/* A name for the request that no other has, made the first time it is asked for: it is in the
+ * error page, the log line of the error and the access log.  Empty when memory is out. */
+struct slice stream_request_id(struct stream *s);
 /* An error page with further fields (WWW-Authenticate, Retry-After, Allow, Location). */
 void stream_error_fields(struct stream *s, int err, const struct field *fields,
                          size_t n_fields);
+
+/* Of the server as a whole; applications may know others. */
+#define STREAM_ALLOW "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"
+
+/* For a method that what is asked for does not know: OPTIONS is told by 204 which ones it does
+ * (RFC 9110 9.3.7), any other by 405 (15.5.6); allow is the value of Allow. */
+void stream_answer_allow(struct stream *s, struct slice allow);
 
 /* A small complete answer from memory: head, body, finish. */
 void stream_answer(struct stream *s, const struct response *r, struct slice body);
@@ -196,10 +264,11 @@ void stream_answer(struct stream *s, const struct response *r, struct slice body
 /* The handler is ready for the request body: sends 100 Continue if the client waits for it. */
 void stream_want_body(struct stream *s);
 
+/* Only while the next step is the client's does its time run: for_client, or somebody else's. */
+void stream_wait_body(struct stream *s, bool for_client);
+
 /* The body goes to a spool, which takes it as fast as it comes: a client that is never held
- * up by flow control needs no round trips, and some (git with curl 7.88) stand still for ever
- * if they are held up at the end of a body.  Bounded: WIDE_MAX streams of a worker at a time,
- * WIDE_WINDOW bytes each. */
+ * up by flow control needs no round trips (http2_window.c). */
 void stream_widen(struct stream *s);
 
 /* n bytes were taken from the front of s->in (chain_drop / chain_take done by the caller):

@@ -1,6 +1,7 @@
 #include "tls_config.h"
 
 #include <openssl/err.h>
+#include <openssl/x509v3.h>
 #include <stdlib.h>
 #include <time.h>
 
@@ -10,13 +11,13 @@ enum {
     RECORD_FIRST = 1300,     /* fits one TCP segment: the head is read with the first one */
     RECORD_EARLY = 4 * 1024, /* then a few segments each */
     EARLY_BYTES = 14 * 1024, /* as long as a fresh congestion window lasts, RFC 6928 */
-    IDLE_MS = 1000,          /* after which the window is taken to be small again */
-    REKEYS_MAX = 100         /* KeyUpdates and renegotiations a client may ask for */
+    IDLE_MS = 1000           /* after which the window is taken to be small again */
 };
 
 /* All fields are under the connection's lock. */
 struct tls {
     SSL *ssl;
+    const struct tls_config *config;
     const uint8_t *in; /* the caller's, while tls_input runs */
     size_t in_len;
     struct buf *out;  /* the caller's, while any call runs */
@@ -96,13 +97,13 @@ static void count_rekeys(int write_p, int version, int content_type, const void 
 
     (void)version;
     (void)ssl;
-    if (!t->done || t->n_rekeys > REKEYS_MAX)
+    if (!t->done || t->n_rekeys > t->config->max_rekeys)
         return;
     if (!write_p && content_type == SSL3_RT_HANDSHAKE && n > 0 && p[0] == SSL3_MT_KEY_UPDATE)
         t->n_rekeys++;
     if (write_p && content_type == SSL3_RT_ALERT && n > 1 && p[1] == SSL_AD_NO_RENEGOTIATION)
         t->n_rekeys++;
-    if (t->n_rekeys > REKEYS_MAX)
+    if (t->n_rekeys > t->config->max_rekeys)
         t->in_len = 0; /* SSL_read would go on to the end of in[]: starve it */
 }
 
@@ -116,6 +117,7 @@ struct tls *tls_new(struct tls_config *tc)
     if (!t)
         return NULL;
     ERR_clear_error();
+    t->config = tc;
     t->ssl = SSL_new(tc->fallback);
     if (!t->ssl)
         goto free_tls;
@@ -168,14 +170,13 @@ static enum tls_result check_rekeys(struct tls *t)
 {
     char text[80];
 
-    if (t->n_rekeys <= REKEYS_MAX)
+    if (t->n_rekeys <= t->config->max_rekeys)
         return TLS_OK;
-    (void)snprintf(text, sizeof(text), "more than %d key updates or renegotiations",
-                   REKEYS_MAX);
-    t->failed = true;
+    (void)snprintf(text, sizeof(text), "%u key updates or renegotiations, limit %u",
+                   t->n_rekeys, t->config->max_rekeys);
     free(t->error);
     t->error = strdup(text);
-    return TLS_FAILED;
+    return TLS_FLOODED;
 }
 
 /* ---- input ---- */
@@ -225,6 +226,8 @@ enum tls_result tls_input(struct tls *t, const uint8_t *in, size_t n, struct buf
 
     if (t->failed)
         return TLS_FAILED;
+    if (t->n_rekeys > t->config->max_rekeys)
+        return TLS_FLOODED;
     t->in = in;
     t->in_len = n;
     t->out = out;
@@ -344,6 +347,33 @@ struct slice tls_alpn(const struct tls *t)
 const char *tls_error(const struct tls *t)
 {
     return t->error ? t->error : "";
+}
+
+static bool certificate_covers(X509 *cert, struct slice host)
+{
+    char text[256];
+
+    if (slice_starts(host, SLICE("[")) && slice_ends(host, SLICE("]")))
+        host = slice_of(host.p + 1, host.n - 2);
+    if (!cert || host.n == 0 || host.n >= sizeof(text))
+        return false;
+    if (X509_check_host(cert, host.p, host.n, 0, NULL) == 1)
+        return true;
+    memcpy(text, host.p, host.n);
+    text[host.n] = '\0';
+    return X509_check_ip_asc(cert, text, 0) == 1;
+}
+
+bool tls_answers_for(const struct tls *t, struct slice host)
+{
+    const char *sni = SSL_get_servername(t->ssl, TLSEXT_NAMETYPE_host_name);
+
+    if (!sni || slice_ieq(host, slice_str(sni)) ||
+        tls_config_find(t->config, host) == SSL_get_SSL_CTX(t->ssl))
+        return true;
+    bool covers = certificate_covers(SSL_get_certificate(t->ssl), host);
+    ERR_clear_error();
+    return covers;
 }
 
 void tls_facts(const struct tls *t, struct tls_facts *ret_facts)

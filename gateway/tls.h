@@ -38,8 +38,10 @@ struct tls *tls_new(struct tls_config *tc);
 void tls_free(struct tls *t);
 
 enum tls_result {
-    TLS_OK = 0,     /* progress may go on */
-    TLS_CLOSED = 1, /* close_notify came */
+    TLS_OK = 0,       /* progress may go on */
+    TLS_CLOSED = 1,   /* close_notify came */
+    TLS_FLOODED = -2, /* more key updates than tls_key_updates: nothing more is read; output and
+                         tls_close go on */
     TLS_FAILED =
         -1 /* fatal; the alert, if any, is in out; nothing more may be called but tls_free */
 };
@@ -55,6 +57,14 @@ enum tls_result tls_input(struct tls *t, const uint8_t *in, size_t n, struct buf
 bool tls_handshake_done(const struct tls *t);
 /* "h2", "http/1.1" or "" after the handshake. */
 struct slice tls_alpn(const struct tls *t);
+
+/*
+ * Is host (of an authority, no port) one that this session may be used for?  Not, if the client
+ * asked for another name, host has a certificate of its own, and the one that was shown does not
+ * cover it (RFC 9110 7.4).  A client that named nobody saw the default certificate, and
+ * took it.
+ */
+bool tls_answers_for(const struct tls *t, struct slice host);
 
 /* Encrypt p[0..n) and append the records to out.  Record sizes: small (one MSS) for the first
  * KiBs after idle, then 16 KiB. */

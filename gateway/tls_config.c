@@ -373,6 +373,7 @@ struct tls_config *tls_config_new(const struct conf *conf,
     }
     arena_init(&tc->arena);
     memcpy(tc->ticket_key, ticket_key, TLS_TICKET_KEY);
+    tc->max_rekeys = conf->gateway.tls_key_updates;
     if (has_tls_listener(conf) && add_sites(tc, conf, errors_to) != 0) {
         tls_config_free(tc);
         return NULL;

@@ -30,6 +30,7 @@ struct tls_config {
     size_t n_names;
     SSL_CTX *fallback; /* the default site's, else the first one; NULL: an empty config */
     BIO_METHOD *bio;
+    unsigned max_rekeys;
     uint8_t ticket_key[TLS_TICKET_KEY];
 };
 

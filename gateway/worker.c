@@ -5,6 +5,9 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "clients.h"
+#include "file_cache.h"
+
 enum { ACCESS_FLUSH_MS = 200 };
 
 /* A connection on its way from the acceptor: an entry of the worker's queue, which is its
@@ -13,7 +16,7 @@ struct worker_item {
     struct loop_msg msg;
     struct conn_accepted accepted;
     size_t n_first;
-    uint8_t first[H2_PREFACE_LEN];
+    uint8_t first[];
 };
 
 /* ---- connections ---- */
@@ -26,6 +29,7 @@ static void worker_take_fn(struct loop *l, struct loop_msg *msg)
 
     if (!c) {
         close(item->accepted.fd);
+        clients_disconnect(item->accepted.client);
         atomic_fetch_sub_explicit(&w->n_conns, 1, memory_order_relaxed);
     } else {
         c->next = w->conns;
@@ -41,12 +45,10 @@ static void worker_take_fn(struct loop *l, struct loop_msg *msg)
 
 int worker_give(struct worker *w, const struct conn_accepted *a, const uint8_t *first, size_t n)
 {
-    struct worker_item *item = malloc(sizeof(*item));
+    struct worker_item *item = malloc(sizeof(*item) + n);
 
-    if (!item || n > sizeof(item->first)) {
-        free(item);
+    if (!item)
         return GW_ENO_MEMORY;
-    }
     item->msg.fn = worker_take_fn;
     item->accepted = *a;
     item->n_first = n;
@@ -191,10 +193,25 @@ static uint64_t shortest_ms(const struct conf_gateway *g)
     return least > 0 ? (uint64_t)least : 1;
 }
 
+/* Its share of what all may hold. */
+static int make_file_cache(struct worker *w)
+{
+    const struct conf_gateway *g = &w->conf->gateway;
+    unsigned n = w->n_workers ? w->n_workers : 1;
+    const struct file_cache_limits limits = {
+        .n_files = (g->open_files + n - 1) / n,
+        .valid_ms = (uint64_t)g->open_files_valid_ms,
+        .memory = (size_t)g->open_files_memory / n,
+    };
+
+    w->files = file_cache_new(w->loop, &limits);
+    return w->files || !limits.n_files ? 0 : GW_ENO_MEMORY;
+}
+
 int worker_init(struct worker *w)
 {
     w->loop = loop_new("worker");
-    if (!w->loop || send_scratch_init(&w->send) < 0) {
+    if (!w->loop || send_scratch_init(&w->send) < 0 || make_file_cache(w) < 0) {
         worker_fini(w);
         return GW_ENO_MEMORY;
     }
@@ -203,6 +220,7 @@ int worker_init(struct worker *w)
     w->writers_always = w->conf->gateway.writer == CONF_WRITER_ALWAYS;
     w->access_timer.fn = worker_access_fn;
     w->access.wake = flush_later;
+    encoders_init(&w->encoders, w->loop, w->encode);
     return 0;
 }
 
@@ -230,7 +248,10 @@ void worker_join(struct worker *w)
 
 void worker_fini(struct worker *w)
 {
+    encoders_fini(&w->encoders);
     log_batch_flush(&w->access); /* scripts that were cut off with their pool */
+    file_cache_free(w->files);
+    w->files = NULL;
     loop_free(w->loop);
     buf_fini(&w->plain);
     buf_fini(&w->params);

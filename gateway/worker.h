@@ -1,5 +1,7 @@
 /*
  * gateway/worker.h - one event loop with its connections, and what all connections of it share.
+ *
+ * Threads  worker_init, _start, _join, _fini: init.  The rest: the worker, but where another is named
  */
 #ifndef GATEWAY_WORKER_H
 #define GATEWAY_WORKER_H
@@ -8,40 +10,49 @@
 
 #include "conn.h"
 #include "conn_send.h"
+#include "encode.h"
 #include "log.h"
 #include "tls.h"
 #include "writer.h"
 
 struct router;
 struct gateway;
+struct file_cache;
 struct spool_budget;
+struct clients;
+struct window_budget;
 
 /* Field keys: I set at init, o the worker's thread, a atomic */
 struct worker {
-    unsigned index;             /* I */
-    struct loop *loop;          /* I */
-    pthread_t thread;           /* I */
-    const struct conf *conf;    /* I */
-    struct gateway *gateway;    /* I */
-    struct router *router;      /* I */
-    struct writers *writers;    /* I */
-    bool writers_always;        /* I  writer = always: every byte goes through the threads */
-    struct tls_config *tls;     /* I */
-    struct spool_budget *spool; /* I */
-    uint64_t tick_ms;           /* I  half the shortest of the connections' times */
-    struct log_batch access;    /* o */
-    struct timer access_timer;  /* o */
-    struct conn *conns;         /* o */
-    struct buf plain;           /* o  decrypted input of one turn */
-    struct buf params;          /* o  parameters of the request that is begun */
-    struct send_scratch send;   /* o */
-    atomic_uint n_conns;        /* a  relaxed: the acceptor's choice and statistics */
-    atomic_uint n_streams;      /* a  relaxed */
-    atomic_size_t out_held;     /* a  bytes of output that wait for clients, in streams and
+    unsigned index;                /* I */
+    unsigned n_workers;            /* I  all in all */
+    struct loop *loop;             /* I */
+    pthread_t thread;              /* I */
+    const struct conf *conf;       /* I */
+    struct gateway *gateway;       /* I */
+    struct router *router;         /* I */
+    struct writers *writers;       /* I */
+    bool writers_always;           /* I  writer = always: every byte goes through the threads */
+    struct tls_config *tls;        /* I */
+    struct file_cache *files;      /* o  NULL: none is kept open */
+    struct spool_budget *spool;    /* I */
+    struct window_budget *windows; /* I */
+    struct encode_budget *encode;  /* I */
+    struct clients *clients;       /* I */
+    uint64_t tick_ms;              /* I  half the shortest of the connections' times */
+    struct log_batch access;       /* o */
+    struct timer access_timer;     /* o */
+    struct conn *conns;            /* o */
+    struct buf plain;              /* o  decrypted input of one turn */
+    struct buf params;             /* o  parameters of the request that is begun */
+    struct send_scratch send;      /* o */
+    struct encoders encoders;      /* o */
+    atomic_uint n_conns;           /* a  relaxed: the acceptor's choice and statistics */
+    atomic_uint n_streams;         /* a  relaxed */
+    atomic_size_t out_held;        /* a  bytes of output that wait for clients, in streams and
                                    connections; relaxed: a gauge */
-    unsigned n_wide;            /* o  streams with a wide window (stream_widen) */
-    unsigned n_jobs;            /* o  under way on writer threads */
-    bool draining;              /* o */
+    unsigned n_jobs;               /* o  under way on writer threads */
+    bool draining;                 /* o */
     bool stopping;   /* o  connections are cut off; the loop ends with the last one */
     time_t date_at;  /* o  Date field, made once a second */
     char date[32];   /* o */

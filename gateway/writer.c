@@ -23,6 +23,7 @@
 #include "worker.h"
 
 enum {
+    FEW = 16,      /* descriptors ready in a turn: a batch of each is a millisecond or two */
     STALL_MS = 20, /* a socket not writable for so long gives its thread back */
     PARK_S = 2,    /* a thread not needed for so long ends */
     WRITER_STACK = 256 * 1024,
@@ -79,6 +80,16 @@ void writers_free(struct writers *w)
     free(w);
 }
 
+/* More waits, and only EPOLLOUT will say when it goes on: the client's time runs from now, also
+ * where the last batch was taken whole. */
+static void begin_wait(struct conn *c)
+{
+    uint64_t none = 0;
+
+    atomic_compare_exchange_strong_explicit(&c->progress_ms, &none, clock_now_ms(),
+                                            memory_order_relaxed, memory_order_relaxed);
+}
+
 /* ---- a thread's life ---- */
 
 /* Under c->mu: post c's message after unlocking? */
@@ -133,6 +144,8 @@ static void writer_serve(struct writer_thread *t, struct conn *c)
             c->lease = LEASE_WORKER;
         else if (sent == SENT_BLOCKED || yields)
             c->lease = LEASE_STALLED;
+        if (c->lease == LEASE_STALLED)
+            begin_wait(c);
         bool returned = c->lease != LEASE_WRITER;
         bool post = note_due_locked(c);
         if (returned)
@@ -254,6 +267,7 @@ static bool writer_start(struct writers *w, struct conn *c, struct job *job)
         return false;
     /* Its scratch comes with its first lease: jobs, such as writing spools, need none. */
     t->writers = w;
+    t->scratch.may_wait = true;
     t->conn = c;
     t->job = job;
     PTOK(pthread_condattr_init(&clock));
@@ -350,7 +364,72 @@ static void lease_out(struct conn *c)
     if (writers_give(c->worker->writers, c, NULL))
         return;
     lease_set(c, LEASE_STALLED);
+    begin_wait(c);
     conn_watch_out(c, true);
+}
+
+/* EPOLLOUT goes on with it. */
+static void stall(struct conn *c)
+{
+    lease_set(c, LEASE_STALLED);
+    begin_wait(c);
+    conn_watch_out(c, true);
+}
+
+/* Does a thread send the next batches?  What waits for its socket needs none, and a worker with
+ * little else to do goes on in its next turn: that saves the thread's wake-ups, its waits for the
+ * lock that both take, and the way of each byte from one core's cache to another's, a third of the
+ * CPU of a large file over TLS.  A busy worker would let the others wait.  Bytes that the kernel
+ * takes from a file's pages are never worth a thread: nothing is copied or encrypted. */
+static bool wants_thread(const struct conn *c, enum sent sent)
+{
+    if (c->worker->writers_always)
+        return true;
+    return sent == SENT_BATCH && !c->out_is_file && loop_ready(c->loop) > FEW;
+}
+
+/* ---- bytes of a file that are not in the page cache ---- */
+
+static void warm_run(struct job *job)
+{
+    struct conn *c = (struct conn *)(void *)((char *)job - offsetof(struct conn, warm));
+
+    file_piece_warm(&c->cold);
+}
+
+/* The connection may have died meanwhile; then its message frees it. */
+static void warm_done(struct loop *l, struct job *job)
+{
+    struct conn *c = (struct conn *)(void *)((char *)job - offsetof(struct conn, warm));
+
+    (void)l;
+    open_file_unref(c->cold.file);
+    c->cold.file = NULL;
+    c->warmed = true;
+    lock_take(&c->mu);
+    c->lease = LEASE_WORKER;
+    bool post = !c->msg_pending;
+    c->msg_pending = true;
+    lock_drop(&c->mu);
+    if (post)
+        loop_post(c->loop, &c->msg);
+}
+
+/* A job reads them, and has the lease meanwhile; it is not a thread's, since all may be taken. */
+static void wait_for_disk(struct conn *c)
+{
+    lease_set(c, LEASE_WRITER);
+    c->warm = (struct job){.run = warm_run, .loop = c->loop, .done = warm_done};
+    writers_job(c->worker->writers, &c->warm);
+}
+
+/* What the socket takes at once costs less here than a thread's wake-up or a turn, as long as it is
+ * not so much that other connections wait for it. */
+static enum sent send_some(struct conn *c)
+{
+    enum sent sent = conn_send(c, &c->worker->send);
+
+    return sent == SENT_BATCH ? conn_send(c, &c->worker->send) : sent;
 }
 
 void writer_submit(struct conn *c)
@@ -368,13 +447,15 @@ void writer_submit(struct conn *c)
         lease_out(c);
         return;
     }
-    /* What the socket takes at once costs less here than a thread's wake-up, as long as it
-     * is not so much that other connections wait for it. */
-    enum sent sent = conn_send(c, &w->send);
-    if (sent == SENT_BATCH)
-        sent = conn_send(c, &w->send);
-    if (sent == SENT_BATCH || sent == SENT_BLOCKED)
+    enum sent sent = send_some(c);
+    if (sent == SENT_COLD)
+        wait_for_disk(c);
+    else if (sent != SENT_BATCH && sent != SENT_BLOCKED)
+        return;
+    else if (wants_thread(c, sent))
         lease_out(c);
+    else
+        stall(c);
 }
 
 void writer_unstall(struct conn *c)
@@ -387,7 +468,7 @@ void writer_unstall(struct conn *c)
         conn_watch_out(c, false);
         return;
     }
-    switch (conn_send(c, &c->worker->send)) {
+    switch (send_some(c)) {
     case SENT_BLOCKED:
         return;
     case SENT_ALL:
@@ -396,8 +477,14 @@ void writer_unstall(struct conn *c)
         lease_set(c, LEASE_WORKER);
         return;
     case SENT_BATCH:
+        if (!wants_thread(c, SENT_BATCH))
+            return; /* others first */
         conn_watch_out(c, false);
         lease_out(c);
+        return;
+    case SENT_COLD:
+        conn_watch_out(c, false);
+        wait_for_disk(c);
         return;
     }
 }

@@ -3,10 +3,11 @@
  * leases are given to.
  *
  * A connection's output has exactly one lease holder (conn.h, enum conn_lease).  At the end of
- * a turn the worker sends up to two batches itself (conn_send.h, SEND_BATCH); what is more, or
- * what the socket does not take, goes to a writer thread, which sends until the connection is
- * drained and parks.  A socket not writable for 20 ms, or no free writer: STALLED, the worker's
- * epoll watches for EPOLLOUT.
+ * a turn the worker sends up to two batches itself (conn_send.h, SEND_BATCH).  What the socket does
+ * not take is STALLED: the worker's epoll watches for EPOLLOUT and as much goes out with each.  So
+ * does what is more than two batches, unless the worker is busy with others: then a writer thread
+ * sends until the connection is drained, and parks; a socket not writable for 20 ms, or no free
+ * writer, is STALLED again.  With `writer = always` the threads send all.
  *
  * The same threads run jobs: work that may block (cold file reads, spool writes, crypt) and
  * that hands its result to a worker as a message.

@@ -4,9 +4,11 @@ import re
 import shutil
 import signal
 import subprocess
+import threading
 import time
 
 import idle
+from lib.delay import Delay
 from overload import Load
 from server import Server
 
@@ -23,6 +25,7 @@ def h2load(server, workload, requests, log_path=None):
     command += ["-m", str(workload.streams)] if workload.streams else ["--h1"]
     if log_path:
         command += [f"--log-file={log_path}"]
+    command += [f"--header={line}" for line in workload.headers]
     done = subprocess.run(command + [server.url(workload)], text=True, capture_output=True,
                           timeout=H2LOAD_LIMIT_S)
     rate = re.search(r"finished in ([\d.]+)(s|ms|us), ([\d.]+) req/s", done.stdout)
@@ -96,7 +99,51 @@ def overload(peer, workload, log, requests):
                 "wait_ms": max(waits) if waits else None}
 
 
-KINDS = {"load": load, "idle": idle_connections, "overload": overload}
+class Peak(threading.Thread):
+    """The most memory of a server while something runs."""
+
+    def __init__(self, group):
+        super().__init__(daemon=True)
+        self.group, self.kib, self.over = group, 0, threading.Event()
+
+    def run(self):
+        while not self.over.wait(0.1):
+            self.kib = max(self.kib, self.group.pss_kib())
+
+    def __enter__(self):
+        self.start()
+        return self
+
+    def __exit__(self, *_):
+        self.over.set()
+        self.join()
+
+
+def upload(peer, workload, log, _requests):
+    """One body; a client that is connected already would not change what is compared."""
+    with Server(peer, log) as server, Delay(server.https, workload.one_way_ms) as delay:
+        body = f"{server.place}/upload"
+        with open(body, "wb") as f:
+            f.truncate(workload.mib << 20)
+        command = ["h2load", "-t", "1", "-c", "1", "-n", "1", "-d", body,
+                   f"https://127.0.0.1:{delay.port}{workload.url}"]
+        before = server.group.cpu_us(), server.apps.cpu_us()
+        with Peak(server.group) as peak:
+            begun = time.monotonic()
+            done = subprocess.run(command, text=True, capture_output=True,
+                                  timeout=H2LOAD_LIMIT_S)
+            seconds = time.monotonic() - begun
+        if not re.search(r"status codes: 1 2xx", done.stdout):
+            raise BadAnswers(f"{peer.title}: {' '.join(command)}\n{done.stdout}{done.stderr}"
+                             f"{server.logs()}")
+        after = server.group.cpu_us(), server.apps.cpu_us()
+        return {"seconds": seconds, "mib_s": workload.mib / seconds,
+                "cpu_us": after[0] - before[0], "app_us": after[1] - before[1],
+                "pss_mib": peak.kib / 1024}
+
+
+KINDS = {"load": load, "idle": idle_connections, "overload": overload,
+         "upload": upload}
 
 
 def measure(peer, workload, log, requests):

@@ -75,9 +75,28 @@ def overload_table(results):
     return render(OVERLOAD_HEADS, [overload_row(results, *which) for which in overloads(results)])
 
 
+UPLOAD_HEADS = ("upload", "server", "seconds", "MiB/s", "of the fastest other", "goal",
+                "CPU ms", "most memory, PSS MiB", "application CPU ms")
+
+
+def upload_row(results, name, peer, log):
+    r, w = results[name, peer, log], WORKLOADS[name]
+    others = [results[key]["seconds"] for key in results
+              if key[0] == name and key[2] == log and not key[1].startswith("h2cgi")]
+    of = r["seconds"] / min(others) if others and peer.startswith("h2cgi") else None
+    goal = "" if of is None else f"{w.goal:.2f} " + ("met" if of <= w.goal else "**missed**")
+    return (w.title, PEERS[peer].title, number(r["seconds"], 2), number(r["mib_s"]),
+            "" if of is None else f"{of:.2f}", goal, number(r["cpu_us"] / 1000, 0),
+            number(r["pss_mib"]), number(r["app_us"] / 1000, 0))
+
+
+def uploads(results):
+    return [key for key in results if WORKLOADS[key[0]].kind == "upload"]
+
+
 def table(results, log):
     return render(HEADS, [row(results, name, peer, l) for name, peer, l in results
-                          if l == log and WORKLOADS[name].kind != "overload"])
+                          if l == log and WORKLOADS[name].kind in ("load", "idle")])
 
 
 def render(heads, rows):
@@ -111,8 +130,15 @@ def document(results, command, rounds):
              "`tests/bench/*.ini`; goals are for the run without access log, CPU per request, "
              "for idle connections memory per connection.", ""]
     for log, title in ((False, "Without access log"), (True, "With access log")):
-        if any(l == log and WORKLOADS[name].kind != "overload" for name, _, l in results):
+        if any(l == log and WORKLOADS[name].kind in ("load", "idle") for name, _, l in results):
             parts += [f"## {title}", "", table(results, log), ""]
+    if uploads(results):
+        parts += ["## Uploads", "",
+                  "One body by h2load through a relay that hands on each byte half a round trip "
+                  "later, both ways, with room for all that is under way. Memory is looked at "
+                  "every 100 ms.", "",
+                  render(UPLOAD_HEADS, [upload_row(results, *key) for key in uploads(results)]),
+                  ""]
     if overloads(results):
         w = WORKLOADS[overloads(results)[0][0]]
         parts += ["## Overload", "",

@@ -3,6 +3,7 @@
 import glob
 import os
 import pwd
+import random
 import re
 import resource
 import shutil
@@ -13,7 +14,7 @@ import tempfile
 import time
 
 from group import Group
-from table import APPLICATIONS
+from table import APPLICATIONS, FILES
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(os.path.dirname(HERE))
@@ -47,6 +48,14 @@ def version(peer):
 
 def h2cgi():
     return os.environ.get("H2CGI", f"{ROOT}/build/h2cgi")
+
+
+def words(seed, size):
+    """Text that compresses about as text does: words by how often they come."""
+    chance = random.Random(seed)
+    known = ["".join(chance.choices("etaoinshrdlu", k=chance.randint(1, 9))) for _ in range(2000)]
+    weights = [1 / (i + 1) for i in range(len(known))]
+    return " ".join(chance.choices(known, weights, k=size))[:size]
 
 
 class Server:
@@ -85,8 +94,13 @@ class Server:
 
     def prepare(self):
         os.chmod(self.place, 0o755)
-        for name in ("run", "spool", "empty", "helpers"):
+        for name in ("run", "spool", "empty", "files", "helpers"):
             os.mkdir(f"{self.place}/{name}")
+        for name, size in FILES:
+            with open(f"{self.place}/files/{name}", "wb") as f:
+                f.write(random.Random(name).randbytes(size))
+        with open(f"{self.place}/files/page.html", "w") as f:
+            f.write(words("page", 64 << 10))
         for program in ("apps/cgi_hello", *(program for _, program, _ in APPLICATIONS)):
             shutil.copy(f"{ROOT}/build/{program}", self.place)
         subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt",
@@ -127,7 +141,7 @@ class Server:
     def logs(self):
         """The ends of what the server and its helpers wrote."""
         text = ""
-        for path in (f"{self.place}/output.log", *glob.glob(f"{self.place}/*error.log")):
+        for path in (f"{self.place}/output.log", *glob.glob(f"{self.place}/**/*error.log", recursive=True)):
             with open(path, errors="replace") as f:
                 text += f.read()[-3000:]
         return text

@@ -17,10 +17,12 @@ class Peer(NamedTuple):
 
 class Workload(NamedTuple):
     """One kind of load.  kind "load": h2load; "idle": connections that do nothing; "overload":
-    requests that come whether or not others were answered (overload.py)."""
+    requests that come whether or not others were answered (overload.py); "upload": one body
+    through a path with a delay (delay.py)."""
     title: str
     goal: float                 # ours divided by the reference peer's; overload: completed
-                                # requests divided by what the application can do, at least
+                                # requests divided by what the application can do, at least;
+                                # upload: seconds divided by those of the fastest other
     kind: str
     url: str                    # path on the server
     tls: bool
@@ -32,6 +34,9 @@ class Workload(NamedTuple):
     can: int = 0                # and what the application can do
     longest_s: float = 0        # no request that is served waits longer; 0: no such promise
     peers: tuple = ()           # instead of the default ones
+    headers: tuple = ()         # load: fields of the requests, "name: value"
+    mib: int = 0                # upload: of the body
+    one_way_ms: int = 0         # and how long a byte is under way
 
 
 REFERENCE = "nginx"
@@ -55,8 +60,16 @@ PEERS = {
         version=("nginx", "-v"),
         helpers=(("fcgiwrap", "-c", "8", "-s", "unix:@PLACE@/helpers/fcgiwrap.sock"),),
         log_on="@PLACE@/access.log combined buffer=64k flush=1s"),
+    "h2o": Peer(
+        title="h2o", config="h2o.conf", command=("h2o", "-m", "worker", "-c", "@CONFIG@"),
+        version=("h2o", "--version"), log_off="/dev/null"),
+    "lighttpd": Peer(
+        title="lighttpd", config="lighttpd.conf", command=("lighttpd", "-D", "-f", "@CONFIG@"),
+        version=("lighttpd", "-v"), log_off="",
+        log_on='accesslog.filename = "@PLACE@/helpers/access.log"'),
 }
 DEFAULT_PEERS = ("h2cgi", "nginx")
+FILE_PEERS = ("h2cgi", "nginx", "lighttpd", "h2o")
 
 WORKLOADS = {
     "hello32": Workload("FastCGI hello, h2+TLS, 32 connections x 32 streams", 0.65, "load",
@@ -73,8 +86,23 @@ WORKLOADS = {
                     "/cgi/World", True, 8, 1, 3000),
     "mpx": Workload("Go's net/http/fcgi, h2+TLS, 32 connections x 32 streams", 1.0, "load",
                     "/go/hello", True, 32, 32, 60000, peers=("h2cgi", "h2cgi-mpx")),
+    "file1k": Workload("file of 1 KiB, h2+TLS, 32 connections x 32 streams", 0.25, "load",
+                       "/files/1k.html", True, 32, 32, 200000, peers=FILE_PEERS),
+    "file10m": Workload("file of 10 MiB, h2+TLS, 4 x 4", 0.60, "load",
+                        "/files/10m.bin", True, 4, 4, 200, peers=FILE_PEERS),
+    "file10m-h1": Workload("file of 10 MiB, HTTP/1.1, 8 connections", 0.90, "load",
+                           "/files/10m.bin", False, 8, 0, 800, peers=FILE_PEERS),
+    "gzip": Workload("page of 64 KiB, gzip level 5, h2+TLS, 8 x 4", 1.0, "load",
+                     "/zipped/page.html", True, 8, 4, 4000,
+                     headers=("accept-encoding: gzip",)),
     "idle": Workload("5,000 idle h2+TLS connections", 1.0, "idle",
                      "", True, 5000, 0, 0, "connection"),
+    "upload": Workload("256 MiB upload to a FastCGI application, h2+TLS, round trip 100 ms", 1.0,
+                       "upload", "/sink/x", True, 1, 1, 1, peers=("h2cgi", "nginx", "h2o"),
+                       mib=256, one_way_ms=50),
+    "upload-far": Workload("256 MiB upload to a FastCGI application, h2+TLS, round trip 200 ms",
+                           1.0, "upload", "/sink/x", True, 1, 1, 1,
+                           peers=("h2cgi", "nginx", "h2o"), mib=256, one_way_ms=100),
     # 20 s each
     "overload": Workload("queue = 128, queue_timeout = 10s", 0.95, "overload",
                          "/slow/?ms=20", False, 400, 0, 16000, rate=800, can=400, longest_s=10),
@@ -83,10 +111,14 @@ WORKLOADS = {
                               longest_s=1),
 }
 
+# What /files/ has: (name, bytes).
+FILES = (("1k.html", 1024), ("10m.bin", 10 << 20))
+
 # The applications behind every peer, the same processes for each: (socket, program, arguments).
 # nginx opens a connection for every request under way and keeps 512 in each worker, and each
 # holds a thread, so there are more threads than any workload can hold; but slow has as many as
 # the overload is about.
 APPLICATIONS = (("hello.sock", "apps/hello", ("--threads", "2048")),
                 ("download.sock", "apps/download", ("--threads", "32")),
+                ("sink.sock", "apps/sink", ("--threads", "4")),
                 ("slow.sock", "apps/slow", ("--threads", "8")), ("go.sock", "peers/mpx", ()))

@@ -22,7 +22,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         check(link.n >= 2 && link.p >= at && link.p[0] == '<');
         at = link.p + link.n;
         check(at <= list.p);
-        bool early = hints_link_is_early(link);
+        bool early = hints_link_is_early(link), push = hints_link_is_push(link);
+        struct slice target = hints_link_target(link);
+        check(!push || early);
+        check(target.p == link.p + 1 && link.p[1 + target.n] == '>');
         check(hints_link_next(&alone, &again) && slice_eq(link, again));
         check(hints_link_is_early(again) == early);
     }

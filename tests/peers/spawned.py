@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 """A FastCGI application to be spawned that fails in one way:  spawned.py MODE FLAG
 
-Answers hello as long as the file FLAG is there.
+Answers hello as long as the file FLAG is there, and says in the field Process who it is.
 """
 import os
 import signal
@@ -74,7 +74,7 @@ def main():
         try:
             request = conn.request()
             if healthy.exists():
-                conn.send(answer(request.number, hello(request)))
+                conn.send(answer(request.number, b"Process: %d\r\n" % os.getpid() + hello(request)))
             else:
                 fail(conn, request.number)
         except (Ended, ConnectionError):

@@ -16,7 +16,7 @@ HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE), str(HERE.parent)]
 pytest.register_assert_rewrite("lib.gateway", "lib.proc", "lib.client", "lib.runner")
 
-from lib import proc  # noqa: E402
+from lib import proc, turns  # noqa: E402
 from lib.gateway import Gateway  # noqa: E402
 from lib.message import PROTOCOLS  # noqa: E402
 
@@ -24,6 +24,7 @@ MARKERS = (
     "threads: worth running under ThreadSanitizer",
     "slow: takes more than 5 seconds",
     "heavy: takes more than 20 seconds or much memory traffic",
+    "bench: gives figures for tests/bench/RESULTS.md and is run for them, with -m bench",
 )
 
 
@@ -35,11 +36,25 @@ def pytest_configure(config):
 
 def pytest_collection_modifyitems(config, items):
     """Heavy tests run where they are asked for: H2CGI_HEAVY=1, or -m with the word."""
-    if os.environ.get("H2CGI_HEAVY") or "heavy" in config.getoption("-m"):
-        return
-    heavy = [item for item in items if item.get_closest_marker("heavy")]
-    config.hook.pytest_deselected(items=heavy)
-    items[:] = [item for item in items if not item.get_closest_marker("heavy")]
+    if not os.environ.get("H2CGI_HEAVY") and "heavy" not in config.getoption("-m"):
+        deselect(config, items, lambda item: item.get_closest_marker("heavy"))
+    if "bench" not in config.getoption("-m"):
+        deselect(config, items, lambda item: item.get_closest_marker("bench"))
+    gone = turns.left_out({item.nodeid for item in items})
+    deselect(config, items, lambda item: item.nodeid in gone)
+
+
+def pytest_make_parametrize_id(val):
+    """Short, since a program that a test starts is told which test that is."""
+    if isinstance(val, (str, bytes)) and len(val) > 80:
+        return f"{str(val)[:60]}.{len(val)}"
+    return None
+
+
+def deselect(config, items, which):
+    gone = [item for item in items if which(item)]
+    config.hook.pytest_deselected(items=gone)
+    items[:] = [item for item in items if not which(item)]
 
 
 def make_place():

@@ -1,5 +1,7 @@
 """h2cgi check: every mistake is named with file, line and the nearest word, all at once."""
+import os
 import re
+import resource
 
 import pytest
 
@@ -154,14 +156,17 @@ def test_errors_in_includes_name_the_included_file(place):
 
 
 def test_two_thousand_sites_load_in_a_second(place):
-    import time
+    """Of CPU time, whatever else the machine does; what a sanitizer costs is allowed for."""
+    def cpu_s():
+        usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+        return usage.ru_utime + usage.ru_stime
     sites = "".join(f"[site s{i}]\nhost = s{i}.example.net\nroot = {place}/public\n"
                     f"[route s{i} /app/]\npool = app\n" for i in range(2000))
-    begin = time.monotonic()
+    begin = cpu_s()
     _, done = check(place, GOOD + sites)
-    taken = time.monotonic() - begin
+    taken = cpu_s() - begin
     assert done.returncode == 0, done.stderr
-    assert taken < 2, f"{taken:.2f} s"  # twice the goal: the machine is shared
+    assert taken < (10 if os.environ.get("H2CGI_SAN") else 2), f"{taken:.2f} s"
 
 
 class TestCertificates:

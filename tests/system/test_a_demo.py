@@ -50,8 +50,8 @@ class Demo:
                "DEMO": str(place / "demo"), "H2CGI_BUILD": str(BINARY.parent)}
         with open(self.output, "wb") as output:
             self.process = subprocess.Popen(
-                [ROOT / "scripts/run"], stdin=subprocess.DEVNULL, stdout=output, stderr=output,
-                env=env, cwd="/", preexec_fn=proc.end_with_parent)
+                proc.ending_with_parent(ROOT / "scripts/run"), stdin=subprocess.DEVNULL,
+                stdout=output, stderr=output, env=env, cwd="/")
         proc.wait_until(self.ready, 30, "the hint that the demo is there")
 
     def ready(self):

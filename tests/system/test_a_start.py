@@ -144,6 +144,7 @@ def test_command_line(args, status, words):
 def test_serve_a_directory(place, start):
     """h2cgi serve DIR: files, cgi-bin, plain and TLS, without a configuration."""
     write_file(place / "public/index.html", "served\n")
+    write_file(place / "public/tool.py", "import this\n")
     write_script(place / "public/cgi-bin/env", ENV_SCRIPT)
     ports = {"http": free_port(), "https": free_port()}
     gateway = start("", command=[BINARY, "serve", place / "public", "--http",
@@ -151,4 +152,5 @@ def test_serve_a_directory(place, start):
     gateway.ports = ports
     for proto in ("h1", "h2", "h2c"):
         assert gateway.fetch(proto, "/").body == b"served\n"
+        assert gateway.fetch(proto, "/tool.py").body == b"import this\n"  # looked at, not run
         assert gateway.fetch(proto, "/cgi-bin/env").env["GATEWAY_INTERFACE"] == "CGI/1.1"

@@ -7,6 +7,7 @@ import time
 
 import pytest
 
+from lib import proc
 from lib.apps import need, write_file
 from lib.gateway import Gateway
 from peers.fcgi import Backend, dump, keeping
@@ -206,7 +207,7 @@ def test_file_that_goes_away_is_500(place, start):
     write_file(place / "public/x", "x")
     assert gateway.get("/x", headers=basic("u", "p")).status == 200
     (place / "users").unlink()
-    assert gateway.get("/x", headers=basic("u", "other")).status == 500
+    proc.wait_until(lambda: gateway.get("/x", headers=basic("u", "p")).status == 500, 30, "500")
     gateway.wait_log("auth_file could not be read")
 
 

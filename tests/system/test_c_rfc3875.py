@@ -4,10 +4,12 @@ import re
 from pathlib import Path
 
 import pytest
+from hyperframe.frame import DataFrame
 
 from lib.apps import write_file, write_script
 from lib.client import dial, is_h2, is_tls, scheme
 from lib.gateway import ROOT, Gateway
+from lib.message import Refused
 from rfc3875 import ASKED, REFUSED, SAID
 
 # As CGI program one request, as FastCGI application many.  X-Says names a file with the output;
@@ -55,6 +57,17 @@ def gateway(module_place):
         root = {place}/cgi
         auth = basic
         auth_file = {place}/passwords
+        [route main /pass/{app}/]
+        pool = {app}
+        root = {place}/cgi
+        underscores = pass
+        [route loose /{app}/]
+        pool = {app}
+        root = {place}/cgi
+        [route loose /drop/{app}/]
+        pool = {app}
+        root = {place}/cgi
+        underscores = drop
         [route main /set/{app}/]
         pool = {app}
         root = {place}/cgi
@@ -63,7 +76,11 @@ def gateway(module_place):
         """ for app in ("cgi", "fcgi"))
     with Gateway(place, f"""
         [site main]
+        host = *
         root = {place}/public
+        [site loose]
+        host = pass.example
+        underscores = pass
         [pool cgi]
         cgi = on
         max_requests = 2
@@ -134,6 +151,53 @@ def test_said(gateway, row, app, proto):
     for name, value in row.fields.items():
         wanted = [] if value is None else [value] if isinstance(value, str) else value
         assert response.all(name) == [each.format(app=app) for each in wanted], name
+
+
+TRAILERS = (("x-mine", "trailer"), ("x-real-ip", "192.0.2.1"), ("authorization", "Basic eDp5"),
+            ("content-length", "3"), ("host", "b.example"))
+
+
+@pytest.mark.parametrize("app", ["cgi", "fcgi"])
+def test_trailers_are_dropped(gateway, proto, app):
+    """RFC 9110 6.5.1: they are no fields, and no variables either; the field stays as it was."""
+    with dial(proto, gateway) as client:
+        if is_h2(proto):
+            number = client.request("POST", f"/{app}/x", [("x-mine", "head")], end=False,
+                                    scheme=scheme(proto))
+            client.send(DataFrame(number, data=b"hello"))
+            client.send(client.headers_frame(number, TRAILERS[:3]))
+            response = client.response(number)
+        else:
+            client.send(f"POST /{app}/x HTTP/1.1\r\nHost: localhost\r\nX-Mine: head\r\n"
+                        "Trailer: X-Mine\r\nTransfer-Encoding: chunked\r\n\r\n"
+                        "5\r\nhello\r\n0\r\n".encode() +
+                        "".join(f"{name}: {value}\r\n" for name, value in TRAILERS).encode() +
+                        b"\r\n")
+            response = client.response()
+    env = response.env
+    assert (env["HTTP_X_MINE"], env["CONTENT_LENGTH"], env["stdin"]) == ("head", "5", "hello")
+    assert env["HTTP_HOST"] == "localhost"
+    assert not {"HTTP_X_REAL_IP", "HTTP_AUTHORIZATION", "HTTP_TRAILER"} & set(env)
+
+
+@pytest.mark.parametrize("app", ["cgi", "fcgi"])
+def test_trailers_are_bounded(gateway, proto, app):
+    """16 KiB and 100 fields on HTTP/1.1: 431; head_limit and head_fields on HTTP/2: the stream
+    is reset with ENHANCE_YOUR_CALM."""
+    trailers = [("x-mine", "y" * 990)] * 99
+    with dial(proto, gateway) as client:
+        if is_h2(proto):
+            number = client.request("POST", f"/{app}/x", end=False, scheme=scheme(proto))
+            client.send(DataFrame(number, data=b"hello"))
+            client.send_trailers(number, trailers)
+            with pytest.raises(Refused) as refused:
+                client.response(number)
+            assert refused.value.code == 11
+        else:
+            client.send(f"POST /{app}/x HTTP/1.1\r\nHost: localhost\r\n"
+                        "Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n".encode())
+            client.send("".join(f"{name}: {value}\r\n" for name, value in trailers).encode())
+            assert client.response().status == 431
 
 
 def test_http_1_0_without_a_host(gateway):

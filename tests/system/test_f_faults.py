@@ -96,7 +96,8 @@ def make_peer(place, i, fault):
         return Absent(str(place / f"{fault.name}.sock"))
     if isinstance(fault.serve, Spawned):
         return Process(fault.serve.mode, place / f"{fault.name}.healthy")
-    if i % 2 and fault.serve.__name__ != "byte_by_byte":
+    # Over TCP the kernels' buffers may have room for all of a body that is not read.
+    if i % 2 and fault.serve.__name__ != "byte_by_byte" and not fault.body:
         return Scripted(fault, ("127.0.0.1", 0))
     return Scripted(fault, str(place / f"{fault.name}.sock"))
 
@@ -152,7 +153,7 @@ def outcome(gateway, proto, pool, fault):
 
 def lines_of(gateway, pool, since):
     """What the error log says of a pool, but for what is no news."""
-    return [line for line in gateway.log()[since:].splitlines()
+    return [line for line in gateway.log(since).splitlines()
             if f"pool={pool} " in line and " info " not in line and " notice " not in line]
 
 
@@ -214,7 +215,7 @@ def test_rotation(gateway, peers, fault):
 
     proc.wait_until(back, 10, "its server in rotation")
     assert bodies <= {b"other\n", BODY}
-    assert re.search(rf"pool={re.escape(pool)} server=\S+ back", gateway.log()[since:])
+    assert re.search(rf"pool={re.escape(pool)} server=\S+ back", gateway.log(since))
 
 
 def test_memory_after_all_of_it(gateway, peers):
@@ -247,9 +248,8 @@ def test_a_stopped_process_is_out_of_rotation(place, start):
         first_byte_timeout = 300ms
         abort_timeout = 100ms
         """)
-    # Both have started: four answers in a row are two of each.
-    proc.wait_until(lambda: all(gateway.get("/app/x").body == BODY for _ in range(4)), 20,
-                    "both processes")
+    proc.wait_until(lambda: len({gateway.get("/app/x").get("process") for _ in range(4)} -
+                                {None}) == 2, 20, "both processes")
     since = gateway.mark()
     pid = gateway.pool_pids("spawned.py")[0]
     os.kill(pid, signal.SIGSTOP)
@@ -257,14 +257,14 @@ def test_a_stopped_process_is_out_of_rotation(place, start):
 
     def gone():
         statuses[gateway.get("/app/x").status] += 1
-        return "out of rotation: no answer from the backend in time" in gateway.log()[since:]
+        return "out of rotation: no answer from the backend in time" in gateway.log(since)
     proc.wait_until(gone, 20, "the process out of rotation")
     assert statuses[504] == 3 and set(statuses) == {200, 504}
     os.kill(pid, signal.SIGCONT)
 
     def back():
         gateway.get("/app/x")
-        return re.search("pool=app server=.* back", gateway.log()[since:])
+        return re.search("pool=app server=.* back", gateway.log(since))
     proc.wait_until(back, 20, "the process in rotation")
     proc.wait_until(lambda: gateway.get("/app/x").body == BODY, 20, "answers")
     os.kill(pid, signal.SIGSTOP)  # and such a one is ended all the same

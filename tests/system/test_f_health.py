@@ -430,7 +430,7 @@ def test_libfcgi(place, start, keys):
         listener.bind(path)
         listener.listen(16)
         (place / "hello.sock").chmod(0o666)
-        child = subprocess.Popen([app("hello")], stdin=listener, preexec_fn=proc.end_with_parent)
+        child = subprocess.Popen(proc.ending_with_parent(app("hello")), stdin=listener)
     try:
         gateway = start(pool_ini(place, "hello.sock", health_interval="100ms", max_requests=1,
                                  **keys), workers=2)

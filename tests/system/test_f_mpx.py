@@ -354,7 +354,7 @@ def test_killed(place, open_pool, go):
         with pytest.raises(Truncated):
             one.client.body(one.head)
         one.client.close()
-    lines = [line for line in gateway.log()[since:].splitlines() if "EBACKEND_CLOSED" in line]
+    lines = [line for line in gateway.log(since).splitlines() if "EBACKEND_CLOSED" in line]
     assert len(lines) == 3
     go.socket.unlink()
     successor = Go(place)

@@ -222,8 +222,8 @@ def stranger_at(path):
     code = ("import socket, sys, time\ns = socket.socket(socket.AF_UNIX)\ns.bind(sys.argv[1])\n"
             "s.listen()\nimport os\nos.chmod(sys.argv[1], 0o666)\nprint('up', flush=True)\n"
             "time.sleep(600)\n")
-    child = subprocess.Popen([sys.executable, "-c", code, path], user=STRANGER.pw_uid,
-                             stdout=subprocess.PIPE, preexec_fn=proc.end_with_parent)
+    child = subprocess.Popen(proc.ending_with_parent(sys.executable, "-c", code, path),
+                             user=STRANGER.pw_uid, stdout=subprocess.PIPE)
     try:
         assert child.stdout.readline() == b"up\n"
         yield child

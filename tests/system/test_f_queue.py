@@ -204,27 +204,52 @@ def test_the_site_with_most_waiting_gives_way(place, start, backend, clients):
     assert refused == 3
 
 
-@pytest.mark.parametrize("how", ["reset", "close"])
+def leave(gateway, client, how):
+    if how == "reset":
+        for number in client.asked:
+            client.send(RstStreamFrame(number, error_code=CANCEL))
+        assert client.ping()
+    else:
+        client.close()
+        gateway.wait_access("/app/leaver .* 499 ", 2)
+
+
+class Client1:
+    """As Client over HTTP/1.1, a connection a request."""
+
+    def __init__(self, gateway, names):
+        self.all = [H1(gateway.address(), source="127.0.1.99") for _ in names]
+        for each, name in zip(self.all, names):
+            each.request("GET", f"/app/{name}", host="main")
+
+    def close(self):
+        for each in self.all:
+            each.close()
+
+
+@pytest.mark.parametrize("how", ["reset", "close", "h1"])
 def test_who_leaves_leaves_the_queue(place, start, backend, clients, how):
     """Its place is another's at once, and its request never reaches the application."""
     gateway = start(pool_ini(place, queue=4))
     first = take_the_place(gateway, clients, backend)
-    leaver, one = clients(gateway), clients(gateway)
-    leaver.ask("leaver", "leaver")
-    one.ask("one", "one")
-    if how == "reset":
-        for number in leaver.asked:
-            leaver.send(RstStreamFrame(number, error_code=CANCEL))
-        assert leaver.ping()
+    if how == "h1":
+        leaver = Client1(gateway, ["leaver"] * 2)
     else:
-        leaver.close()
-        gateway.wait_access("/app/leaver", 2)
+        leaver = clients(gateway)
+        leaver.ask("leaver", "leaver")
+    one = clients(gateway)
+    one.ask("one", "one")
+    leave(gateway, leaver, how)
     two = clients(gateway)
     two.ask("two", "two")
     backend.serve.go.set()
     assert first.statuses() == [200]
     assert one.statuses() == two.statuses() == [200, 200]
     assert sorted(order(backend)) == ["one", "one", "two", "two"]
+    for client in (first, leaver, one, two):
+        client.close()
+    gateway.stop(how=signal.SIGQUIT)
+    gateway.wait_log("pool=app drained: begun 5, queued 6, refused 0:")
 
 
 # ---- what they are told ----

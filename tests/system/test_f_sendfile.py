@@ -168,6 +168,10 @@ def test_ranges_and_conditions(gateway, proto):
     assert (part.status, part.body) == (206, DATA[10:20])
     assert part.get("content-range") == f"bytes 10-19/{len(DATA)}"
     assert part.get("content-type") == "text/x-own"
+    parts = send(gateway, proto, head, headers=[("Range", "bytes=0-0,-1")])
+    assert parts.status == 206 and parts.body.count(b"\r\nContent-Type: text/x-own\r\n") == 2
+    assert parts.all("content-type")[0].startswith("multipart/byteranges; boundary=")
+    assert len(parts.all("content-type")) == 1 and parts.get("cache-control") == "private"
     none = send(gateway, proto, head, headers=[("Range", f"bytes={len(DATA)}-")])
     assert none.status == 416 and none.get("content-type") != "text/x-own"
     for field in [("If-None-Match", whole.get("etag")), ("If-Modified-Since", MODIFIED)]:

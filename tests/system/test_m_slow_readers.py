@@ -127,7 +127,7 @@ def readers_of_h1(gateway, n):
 
 @pytest.mark.parametrize("n, limit", [
     pytest.param(10, 1 * MIB, id="10"),
-    pytest.param(200, 16 * MIB, id="200", marks=pytest.mark.heavy)])
+    pytest.param(200, 4 * MIB, id="200", marks=pytest.mark.heavy)])
 def test_slow_readers(place, start, n, limit):
     sender = Sender()
     with Backend(f"{place}/app.sock", sender) as backend:

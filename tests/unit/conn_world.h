@@ -27,7 +27,8 @@ static struct {
 
     struct stream *s; /* a stream, if the test made one */
     unsigned n_open, n_close, n_eof, n_shutdown, n_events, n_resets;
-    int shutdown_err, eof_result, input_result, reset_err, close_err;
+    int shutdown_err, eof_result, input_result, reset_err, close_err, calm_err, s_err;
+    bool no_credit_in; /* the client may send no body */
     struct buf in;
 } p;
 
@@ -150,12 +151,25 @@ static inline void fake_close(struct conn *c)
     p.n_close++;
 }
 
+/* Of its bodies nothing is ever taken. */
+static inline void fake_credit(const struct stream *s, struct credit *ret)
+{
+    (void)s;
+    *ret = (struct credit){.in = !p.no_credit_in, .conn_out = true};
+}
+
+static inline void fake_calm(struct conn *cc, int err)
+{
+    (void)cc;
+    p.calm_err = err;
+}
+
 #define FAKE                                                                                   \
     .open = fake_open, .input = fake_input, .input_eof = fake_eof, .events = fake_events,      \
     .produce = fake_produce, .want_write = fake_want_write, .done = fake_done,                 \
     .shutdown = fake_shutdown, .send_head = fake_send_head, .send_interim = fake_interim,      \
     .body_ready = fake_ready, .reset = fake_reset, .consumed = fake_consumed,                  \
-    .close = fake_close
+    .credit = fake_credit, .calm = fake_calm, .close = fake_close
 
 const struct proto http1_proto = {.name = "one", FAKE};
 const struct proto http2_proto = {.name = "two", FAKE};

@@ -54,6 +54,11 @@ void fcgi_request_report(struct fcgi_request *r, fcgi_report_fn *fn, void *arg)
     (void)arg;
 }
 
+void fcgi_request_given_up(struct fcgi_request *r, fcgi_report_fn *fn, void *arg)
+{
+    fcgi_request_report(r, fn, arg);
+}
+
 void fcgi_request_begin(struct fcgi_request *r, uint16_t role, const struct buf *params,
                         bool idempotent, bool body)
 {
@@ -75,6 +80,22 @@ size_t fcgi_request_stdin(struct fcgi_request *r, struct chain *from)
     buf_commit(&r->stdin_, n);
     r->room -= n;
     return n;
+}
+
+void fcgi_request_upgrade(struct fcgi_request *r)
+{
+    (void)r;
+}
+
+void fcgi_request_upgraded(struct fcgi_request *r)
+{
+    (void)r;
+}
+
+size_t fcgi_request_unread(const struct fcgi_request *r)
+{
+    (void)r;
+    return 0;
 }
 
 void fcgi_request_stdin_end(struct fcgi_request *r)
@@ -129,6 +150,12 @@ int metavars_build(struct stream *s, const struct route_match *m,
 bool metavars_is_own(struct slice name)
 {
     return slice_eq(name, SLICE("SERVER_NAME"));
+}
+
+void log_line(int level, const char *fmt, ...)
+{
+    (void)level;
+    (void)fmt;
 }
 
 void log_app_line(int level, const char *pool, const char *site, long pid, struct slice text)

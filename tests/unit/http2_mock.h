@@ -195,6 +195,13 @@ void stream_on_head(struct stream *s)
         mock_on_head(s);
 }
 
+void stream_head_large(struct stream *s, const char *limit, uint64_t figure)
+{
+    (void)s;
+    (void)limit;
+    (void)figure;
+}
+
 void stream_on_bad_head(struct stream *s, int err)
 {
     s->start_us = 1;
@@ -293,6 +300,7 @@ static inline void mock_defaults(void)
         .head_fields = 100,
         .h2_streams = 100,
         .h2_stream_window = 64 * 1024,
+        .h2_stream_window_max = 64 * 1024, /* it does not grow */
         .h2_connection_window = 1024 * 1024,
         .h2_resets = 100,
         .h2_control_frames = 1000,

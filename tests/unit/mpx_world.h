@@ -18,6 +18,35 @@ static inline void world_mpx(void)
     world.pool_conf.keepalive = 8;
 }
 
+/* ---- of each test ---- */
+
+static inline int mpx_setup(void **state)
+{
+    (void)state;
+    world_mpx();
+    return 0;
+}
+
+static inline int mpx_teardown(void **state)
+{
+    (void)state;
+    world_fcgi_end();
+    return 0;
+}
+
+static inline void mpx_again(void **state)
+{
+    mpx_teardown(state);
+    mpx_setup(state);
+}
+
+static inline void expect_text(const struct buf *b, const char *text)
+{
+    assert_int_equal(buf_len(b), strlen(text));
+    if (text[0])
+        assert_memory_equal(buf_at(b), text, strlen(text));
+}
+
 /* ---- the server's side ---- */
 
 static inline size_t put(uint8_t *to, uint16_t id, uint8_t type, const char *text)

@@ -14,10 +14,15 @@
 #include <unistd.h>
 #include <cmocka.h>
 
+#include "../../conf/vars.h"
 #include "../../gateway/auth.h"
 #include "../../gateway/authorizer.h"
 #include "../../gateway/filter.h"
+#include "../../gateway/limits.h"
+#include "../../gateway/listing.h"
 #include "../../gateway/router.h"
+#include "../../gateway/websocket.h"
+#include "../../gateway/worker.h"
 
 /* ---- what the router did with the stream ---- */
 
@@ -31,8 +36,10 @@ static struct {
     struct pool *pool;
     struct route_match *m;
     char location[256], allow[128], challenge[128];
-    unsigned n_auth, n_authorizer;
+    unsigned n_auth, n_authorizer, n_admits[2];
+    bool refuses_user;
     int auth_err;
+    struct listing_ask listed;
     struct pool *authorizer;
     char asked_file[256];
     bool refuses;
@@ -55,6 +62,12 @@ static inline void note(const char *what, int status, const struct field *fields
     }
 }
 
+struct slice stream_request_id(struct stream *s)
+{
+    (void)s;
+    return SLICE("id");
+}
+
 void stream_error(struct stream *s, int err)
 {
     s->err = err;
@@ -74,6 +87,16 @@ void stream_answer(struct stream *s, const struct response *r, struct slice body
     note("answer", r->status, r->fields, r->n_fields);
 }
 
+void stream_answer_allow(struct stream *s, struct slice allow)
+{
+    const struct field field = {SLICE("Allow"), allow};
+
+    if (slice_eq(s->req.method, SLICE("OPTIONS")))
+        note("answer", 204, &field, 1);
+    else
+        stream_error_fields(s, GW_EREQ_METHOD, &field, 1);
+}
+
 void stream_discard_body(struct stream *s)
 {
     s->in_discard = true;
@@ -84,7 +107,7 @@ void forward_start(struct stream *s, struct pool *pool, struct route_match *m)
     (void)s;
     did.pool = pool;
     did.m = m;
-    assert_int_equal(m->file_fd, -1);
+    assert_null(m->open);
     note("pool", 0, NULL, 0);
 }
 
@@ -94,10 +117,17 @@ void files_start(struct stream *s, struct route_match *m)
 
     (void)s;
     did.m = m;
-    assert_int_equal(fstat(m->file_fd, &st), 0);
+    assert_int_equal(fstat(m->open->fd, &st), 0);
     assert_true(S_ISREG(st.st_mode));
-    close(m->file_fd);
+    open_file_unref(m->open);
     note("files", 0, NULL, 0);
+}
+
+void listing_start(struct stream *s, const struct listing_ask *ask)
+{
+    (void)s;
+    did.listed = *ask;
+    note("listing", 0, NULL, 0);
 }
 
 void filter_start(struct stream *s, struct pool *pool, struct route_match *m)
@@ -105,13 +135,48 @@ void filter_start(struct stream *s, struct pool *pool, struct route_match *m)
     (void)s;
     did.pool = pool;
     did.m = m;
-    assert_true(m->file_fd >= 0);
-    close(m->file_fd);
+    assert_non_null(m->open);
+    open_file_unref(m->open);
     note("filter", 0, NULL, 0);
 }
 
-struct auth *auth_new(void)
+void conn_log_stream(const struct stream *s, int level, int err, const char *fmt, ...)
 {
+    (void)s;
+    (void)level;
+    (void)err;
+    (void)fmt;
+}
+
+bool websocket_is_asked(const struct stream *s)
+{
+    return s->req.protocol.n > 0;
+}
+
+struct limits *limits_new(const struct conf *conf)
+{
+    (void)conf;
+    return (struct limits *)malloc(1);
+}
+
+void limits_free(struct limits *ls)
+{
+    free(ls);
+}
+
+bool limits_admit(struct limits *ls, struct stream *s, enum limits_when when)
+{
+    (void)ls;
+    assert_non_null(s->route);
+    did.n_admits[when]++;
+    if (did.refuses_user && when == LIMITS_USER_KNOWN)
+        note("limit", 429, NULL, 0);
+    return !(did.refuses_user && when == LIMITS_USER_KNOWN);
+}
+
+struct auth *auth_new(const struct conf *conf)
+{
+    (void)conf;
     return (struct auth *)malloc(1);
 }
 
@@ -125,11 +190,11 @@ struct slice auth_challenge(struct arena *a, const char *realm)
     return arena_printf(a, "Basic %s", realm ? realm : "-");
 }
 
-void auth_check(struct stream *s, const struct conf_route *route, auth_done_fn *done, void *arg)
+void auth_check(struct stream *s, const struct conf_auth *conf, auth_done_fn *done, void *arg)
 {
-    (void)route;
+    assert_int_equal(conf->basic, 1);
     did.n_auth++;
-    done(s, arg, &(struct auth_result){did.auth_err, SLICE("alice")});
+    done(s, arg, &(struct auth_result){.err = did.auth_err, .user = SLICE("alice")});
 }
 
 void authorizer_start(struct stream *s, struct pool *pool, struct route_match *m,
@@ -141,8 +206,7 @@ void authorizer_start(struct stream *s, struct pool *pool, struct route_match *m
     did.authorizer = pool;
     snprintf(did.asked_file, sizeof(did.asked_file), "%.*s", SLICE_FMT(m->file));
     if (did.refuses) {
-        if (m->file_fd >= 0)
-            close(m->file_fd);
+        open_file_unref(m->open);
         note("refused", 403, NULL, 0);
         return;
     }
@@ -336,6 +400,8 @@ static struct conf_route routes[] = {
      .pool = -1,
      .redirect_status = 308,
      .redirect = "https://new.example/",
+     .redirect_to =
+         &(const struct vars){.constant = true, .literal = {"https://new.example/", 20}},
      INHERIT},
     {.pattern = S("/remote/"),
      .prefix = S("/remote/"),
@@ -358,13 +424,13 @@ static struct conf_route routes[] = {
     {.pattern = S("/secret/"),
      .prefix = S("/secret/"),
      .pool = POOL_APP,
-     .auth_basic = true,
-     .auth_realm = "realm",
+     .auth.basic = 1,
+     .auth.realm = "realm",
      INHERIT},
     {.pattern = S("/push/"),
      .prefix = S("/push/"),
      .pool = POOL_APP,
-     .auth_basic = true,
+     .auth.basic = 1,
      .auth_match = "(service=|/)git-receive-pack",
      INHERIT},
     {.pattern = S("/small/"),
@@ -402,13 +468,14 @@ static struct conf_route guarded_routes[] = {
      .suffix = S(".php"),
      .pool = POOL_PHP,
      .authorizer = &conf_pools[POOL_TCP],
-     .auth_basic = true,
+     .auth.basic = 1,
      INHERIT},
     {.pattern = S("/old/"),
      .prefix = S("/old/"),
      .pool = -1,
      .redirect_status = 302,
      .redirect = "/new",
+     .redirect_to = &(const struct vars){.constant = true, .literal = {"/new", 4}},
      .authorizer = &conf_pools[POOL_APP],
      INHERIT},
     {.pattern = S("/open/"), .prefix = S("/open/"), .pool = POOL_APP, INHERIT},
@@ -440,6 +507,8 @@ static struct conf conf = {.sites = sites, .n_sites = 2, .pools = conf_pools, .n
 
 /* ---- running one request ---- */
 
+static struct worker router_worker; /* which keeps no file open */
+static struct conn router_conn = {.worker = &router_worker};
 static struct slice authority = S("example.org:80");
 
 static inline void run_with(struct router *r, struct stream *s, const char *method,
@@ -449,7 +518,7 @@ static inline void run_with(struct router *r, struct stream *s, const char *meth
 
     memset(&did, 0, sizeof(did));
     did.auth_err = auth_err;
-    *s = (struct stream){0};
+    *s = (struct stream){.conn = &router_conn};
     arena_init(&s->arena);
     s->req.method = slice_str(method);
     s->req.authority = authority;

@@ -44,9 +44,16 @@ void conn_dirty(struct conn *c)
     w.n_dirty++;
 }
 
-void conn_log(const struct conn *c, int level, int err, const char *fmt, ...)
+void conn_end(struct conn *c, int err, bool linger)
 {
-    (void)c;
+    (void)linger;
+    c->ends = true;
+    c->end_err = err;
+}
+
+void conn_log_stream(const struct stream *s, int level, int err, const char *fmt, ...)
+{
+    (void)s;
     (void)level;
     (void)fmt;
     w.log_err = err;

@@ -7,14 +7,19 @@
 #include <cmocka.h>
 
 #include "../../gateway/acceptor.h"
+#include "../../gateway/clients.h"
+#include "../../gateway/counters.h"
+#include "../../gateway/proxyproto.h"
 #include "loop_world.h"
 
 enum { N_WORKERS = 3 };
 
 static struct conf conf;
+static struct conf_listen section;
 static struct worker workers[N_WORKERS];
 static struct loop *l;
 static struct acceptor *a;
+static struct clients *accounts;
 static uint16_t port;
 static int clients[8];
 static unsigned n_clients;
@@ -23,7 +28,7 @@ static unsigned n_clients;
 static struct {
     unsigned n, worker;
     struct conn_accepted accepted;
-    uint8_t first[H2_PREFACE_LEN];
+    uint8_t first[PROXY_MAX];
     size_t n_first;
     bool refuses;
 } given;
@@ -36,7 +41,7 @@ int worker_give(struct worker *w, const struct conn_accepted *accepted, const ui
     given.n++;
     given.worker = (unsigned)(w - workers);
     given.accepted = *accepted;
-    assert_true(n <= H2_PREFACE_LEN);
+    assert_true(n <= sizeof(given.first));
     if (n)
         memcpy(given.first, first, n);
     given.n_first = n;
@@ -50,7 +55,11 @@ static int setup(void **state)
     memset(&given, 0, sizeof(given));
     memset(workers, 0, sizeof(workers));
     n_clients = 0;
-    conf = (struct conf){.gateway = {.head_timeout_ms = 60000, .max_connections = 100}};
+    section = (struct conf_listen){.name = "x"};
+    conf = (struct conf){
+        .gateway = {.head_timeout_ms = 60000, .max_connections = 100, .client_table = 1024}};
+    accounts = workers[0].clients = clients_new(&conf.gateway);
+    assert_non_null(accounts);
     l = world_loop();
     return 0;
 }
@@ -59,6 +68,7 @@ static int teardown(void **state)
 {
     (void)state;
     acceptor_free(a);
+    clients_free(accounts);
     while (n_clients)
         close(clients[--n_clients]);
     loop_free(l);
@@ -76,7 +86,7 @@ static void open_acceptor(bool tls)
     assert_int_equal(listen(fd, 16), 0);
     assert_int_equal(getsockname(fd, &at.sa, &len), 0);
     port = at.in.sin_port;
-    const struct gateway_listener listener = {.fd = fd, .tls = tls};
+    const struct gateway_listener listener = {.fd = fd, .tls = tls, .conf = &section};
     static struct gateway_listener kept;
     kept = listener;
     const struct gateway_setup s = {.conf = &conf, .listeners = &kept, .n_listeners = 1};
@@ -199,6 +209,153 @@ static void test_silent(void **state)
     assert_int_equal(given.n, 0);
 }
 
+/* ---- PROXY headers ---- */
+
+static struct cidr_rule trusted = {.outer = -1};
+
+static void open_proxied(bool tls, const char *who)
+{
+    assert_null(cidr_parse(slice_str(who), &trusted.block));
+    conf.gateway.trusted_proxies = (struct cidr_set){&trusted, 1};
+    section.proxy_protocol = true;
+    open_acceptor(tls);
+}
+
+#define LINE "PROXY TCP4 192.0.2.1 198.51.100.9 5 6\r\n"
+
+static void expect_ends(void)
+{
+    assert_int_equal(ntohl(given.accepted.peer.in.sin_addr.s_addr), 0xc0000201);
+    assert_int_equal(ntohs(given.accepted.peer.in.sin_port), 5);
+    assert_int_equal(ntohl(given.accepted.local.in.sin_addr.s_addr), 0xc6336409);
+    assert_int_equal(ntohs(given.accepted.local.in.sin_port), 6);
+}
+
+/* In two pieces, cut everywhere, with and without bytes behind it. */
+static void proxied(bool tls, const char *first, size_t enough)
+{
+    char text[128];
+    size_t head = strlen(LINE), len = (size_t)snprintf(text, sizeof(text), LINE "%s", first);
+    unsigned n = 0;
+
+    open_proxied(tls, "127.0.0.0/8");
+    for (size_t cut = 0; cut <= len; cut++) {
+        int fd = connect_one();
+        if (cut) {
+            say(fd, text, cut);
+            world_turns(l, 2);
+        }
+        if (cut < head + enough) {
+            world_poll(l);
+            assert_int_equal(given.n, n);
+            say(fd, text + cut, len - cut);
+        }
+        expect_given(++n);
+        expect_ends();
+        assert_int_equal(given.accepted.https, tls);
+        assert_true(given.n_first >= enough && given.n_first <= len - head);
+        assert_memory_equal(given.first, first, given.n_first);
+        close(clients[--n_clients]);
+    }
+}
+
+static void test_proxied_plain(void **state)
+{
+    (void)state;
+    proxied(false, "GET / HTTP/1.1\r\n", 1);
+}
+
+static void test_proxied_preface(void **state)
+{
+    (void)state;
+    proxied(false, H2_PREFACE, 24);
+}
+
+static void test_proxied_tls(void **state)
+{
+    (void)state;
+    proxied(true, "\x16\x03\x01", 0);
+}
+
+/* More behind the header than anybody decides by. */
+static void test_proxied_long(void **state)
+{
+    char text[3000] = LINE H2_PREFACE;
+    size_t head = strlen(LINE);
+
+    (void)state;
+    memset(text + strlen(text), 'x', sizeof(text) - strlen(text));
+    open_proxied(false, "127.0.0.0/8");
+    say(connect_one(), text, sizeof(text));
+    expect_given(1);
+    assert_int_equal(given.n_first, sizeof(text) - head);
+    assert_memory_equal(given.first, text + head, sizeof(text) - head);
+}
+
+/* A check of the proxy's own, and a client that it does not name: the ends are the socket's. */
+static void test_proxied_unnamed(void **state)
+{
+    static const char local[] = "\r\n\r\n\0\r\nQUIT\n\x20\0\0\0GET /",
+                      tls[] = "\r\n\r\n\0\r\nQUIT\n\x21\0\0\x08\x20\0\5\1\0\0\0\0GET /";
+
+    (void)state;
+    open_proxied(false, "127.0.0.0/8");
+    say(connect_one(), local, sizeof(local) - 1);
+    expect_given(1);
+    assert_true(given.accepted.unnamed && !given.accepted.https);
+    assert_int_equal(given.accepted.peer.in.sin_addr.s_addr, htonl(INADDR_LOOPBACK));
+    assert_int_equal(given.accepted.local.in.sin_port, port);
+    say(connect_one(), tls, sizeof(tls) - 1);
+    expect_given(2);
+    assert_true(given.accepted.unnamed && given.accepted.https);
+}
+
+static void expect_refused(const char *text, enum counter counter)
+{
+    uint64_t before = counter_get(counter);
+    int fd = connect_one();
+
+    if (text)
+        say(fd, text, strlen(text));
+    assert_true(world_until(l, is_closed, &fd));
+    assert_int_equal(given.n, 0);
+    assert_int_equal(counter_get(counter), before + 1);
+}
+
+static void test_proxied_refused(void **state)
+{
+    (void)state;
+    open_proxied(true, "127.0.0.0/8");
+    expect_refused("GET / HTTP/1.1\r\n", COUNTER_PROXY_HEADER);
+    expect_refused("\x16\x03\x01", COUNTER_PROXY_HEADER);
+    expect_refused("PROXY TCP4 1.1.1.1 2.2.2.2 1 1\n", COUNTER_PROXY_HEADER);
+    static struct cidr_rule guest = {.says = 0, .outer = -1};
+    static const struct access access = {{&guest, 1}, true};
+    assert_null(cidr_parse(SLICE("192.0.2.1"), &guest.block));
+    section.access = &access; /* of the client, not of the proxy */
+    expect_refused(LINE, COUNTER_LISTEN_DENY);
+}
+
+static void test_proxied_untrusted(void **state)
+{
+    (void)state;
+    open_proxied(false, "192.0.2.0/24");
+    expect_refused(NULL, COUNTER_PROXY_UNTRUSTED);
+}
+
+static void test_proxied_silent(void **state)
+{
+    (void)state;
+    conf.gateway.head_timeout_ms = 60;
+    open_proxied(true, "127.0.0.0/8");
+    expect_refused("PROX", COUNTER_PROXY_HEADER);
+    uint64_t before = counter_get(COUNTER_PROXY_HEADER);
+    connect_one(); /* a check that only connects is no trouble */
+    close(clients[--n_clients]);
+    world_turns(l, 3);
+    assert_int_equal(counter_get(COUNTER_PROXY_HEADER), before);
+}
+
 static void test_least_loaded(void **state)
 {
     static const struct {
@@ -269,6 +426,38 @@ static void test_no_memory_for_it(void **state)
     assert_true(world_until(l, is_closed, &fd));
 }
 
+/* Over client_connections the next is closed at once; each that ends makes room. */
+static void test_client_connections(void **state)
+{
+    (void)state;
+    conf.gateway.client_connections = 2;
+    open_acceptor(false);
+    int first = connect_one();
+    connect_one();
+    int third = connect_one();
+    assert_true(world_until(l, is_closed, &third));
+    say(first, "GET", 3);
+    expect_given(1);
+    third = connect_one(); /* the account went along */
+    assert_true(world_until(l, is_closed, &third));
+    clients_disconnect(given.accepted.client);
+    third = connect_one();
+    say(third, "GET", 3);
+    expect_given(2);
+    clients_disconnect(given.accepted.client);
+    given.refuses = true; /* what comes to nothing gives it back */
+    for (int i = 0; i < 2; i++) {
+        third = connect_one();
+        say(third, "GET", 3);
+        assert_true(world_until(l, is_closed, &third));
+        close(clients[--n_clients]);
+    }
+    given.refuses = false;
+    third = connect_one();
+    say(third, "GET", 3);
+    expect_given(3);
+}
+
 static void test_stop(void **state)
 {
     (void)state;
@@ -294,7 +483,16 @@ int main(void)
         T(test_max_connections),
         T(test_max_silent_connections),
         T(test_no_memory_for_it),
+        T(test_client_connections),
         T(test_stop),
+        T(test_proxied_plain),
+        T(test_proxied_preface),
+        T(test_proxied_tls),
+        T(test_proxied_long),
+        T(test_proxied_unnamed),
+        T(test_proxied_refused),
+        T(test_proxied_untrusted),
+        T(test_proxied_silent),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,252 +1,5 @@
-/* The stream, the loop, the writer threads and the log around auth.c are played by this test. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <crypt.h>
-#include <errno.h>
-#include <fcntl.h>
-#include <stdlib.h>
-#include <unistd.h>
-#include <cmocka.h>
-
-#include "../../gateway/auth.h"
-#include "../../gateway/auth_cache.h"
-#include "../../gateway/htpasswd.h"
-#include "../../gateway/router.h"
-#include "../../gateway/worker.h"
-
-/* ---- played ---- */
-
-static struct auth *the_auth;
-static uint64_t the_time_ms = 1000000;
-static struct job *jobs[4096];
-static size_t n_jobs;
-static char logged[256];
-
-struct auth *router_auth(const struct router *r)
-{
-    (void)r;
-    return the_auth;
-}
-
-uint64_t loop_now_ms(const struct loop *l)
-{
-    (void)l;
-    return the_time_ms;
-}
-
-void writers_job(struct writers *w, struct job *job)
-{
-    (void)w;
-    jobs[n_jobs++] = job;
-}
-
-void stream_handle(struct stream *s, const struct handler *h, void *state)
-{
-    s->handler = h;
-    s->handler_state = state;
-    h->start(s);
-}
-
-void log_line(int level, const char *fmt, ...)
-{
-    va_list ap;
-
-    (void)level;
-    va_start(ap, fmt);
-    vsnprintf(logged, sizeof(logged), fmt, ap);
-    va_end(ap);
-}
-
-/* Run the oldest job as a writer thread and its worker would. */
-static void run_job(void)
-{
-    struct job *job = jobs[0];
-
-    assert_true(n_jobs > 0);
-    memmove(jobs, jobs + 1, --n_jobs * sizeof(jobs[0]));
-    job->run(job);
-    job->done(NULL, job);
-}
-
-/* ---- one request ---- */
-
-struct asked {
-    struct stream s;
-    struct worker worker;
-    struct conn conn;
-    unsigned n_done;
-    int err;
-    char user[64];
-};
-
-static void on_done(struct stream *s, void *arg, const struct auth_result *res)
-{
-    struct asked *q = arg;
-
-    assert_null(s->handler);
-    q->n_done++;
-    q->err = res->err;
-    snprintf(q->user, sizeof(q->user), "%.*s", SLICE_FMT(res->user));
-}
-
-static void ask_fields(struct asked *q, const char *path, struct field *fields, size_t n)
-{
-    static struct conf_route route;
-
-    *q = (struct asked){.err = 1};
-    q->conn.worker = &q->worker;
-    q->s.conn = &q->conn;
-    q->s.req.fields = fields;
-    q->s.req.n_fields = n;
-    arena_init(&q->s.arena);
-    route = (struct conf_route){.auth_basic = true, .auth_file = path};
-    auth_check(&q->s, &route, on_done, q);
-}
-
-static void ask(struct asked *q, const char *path, const char *value)
-{
-    static struct field f;
-
-    f = (struct field){SLICE("authorization"), slice_str(value)};
-    ask_fields(q, path, &f, 1);
-}
-
-static void end(struct asked *q)
-{
-    if (q->s.handler && q->s.handler->closed)
-        q->s.handler->closed(&q->s, 0);
-    arena_fini(&q->s.arena);
-}
-
-/* ---- the file ---- */
-
-static char file[64];
-
-static void write_file(const char *text)
-{
-    int fd = open(file, O_WRONLY | O_CREAT | O_TRUNC, 0600);
-
-    assert_true(fd >= 0);
-    assert_int_equal(write(fd, text, strlen(text)), (ssize_t)strlen(text));
-    close(fd);
-}
-
-/* "user:hash" with a hash of the given kind. */
-static void write_user(const char *user, const char *prefix, unsigned long cost,
-                       const char *password)
-{
-    char setting[CRYPT_GENSALT_OUTPUT_SIZE], line[512];
-    struct crypt_data *data = calloc(1, sizeof(*data));
-
-    assert_non_null(crypt_gensalt_rn(prefix, cost, NULL, 0, setting, sizeof(setting)));
-    snprintf(line, sizeof(line), "# users\n\nother:$6$x$y\n%s:%s\n", user,
-             crypt_r(password, setting, data));
-    free(data);
-    write_file(line);
-}
-
-static int setup(void **state)
-{
-    (void)state;
-    snprintf(file, sizeof(file), "/tmp/test_auth.XXXXXX");
-    int fd = mkstemp(file);
-    if (fd < 0)
-        return -1;
-    close(fd);
-    the_auth = auth_new();
-    n_jobs = 0;
-    logged[0] = '\0';
-    return the_auth ? 0 : -1;
-}
-
-static int teardown(void **state)
-{
-    (void)state;
-    assert_int_equal(n_jobs, 0);
-    auth_free(the_auth);
-    unlink(file);
-    return 0;
-}
-
-#define ALICE_SECRET "Basic YWxpY2U6c2VjcmV0" /* alice:secret */
-#define ALICE_WRONG "Basic YWxpY2U6d3Jvbmc="  /* alice:wrong */
-#define BOB_SECRET "Basic Ym9iOnNlY3JldA=="   /* bob:secret */
-
-/* ---- tests ---- */
-
-static void each_kind_of_hash(void **state)
-{
-    static const struct {
-        const char *prefix;
-        unsigned long cost;
-        bool supported;
-    } kinds[] = {
-        {"$2b$", 4, true},   {"$2y$", 4, true}, {"$5$", 1000, true},
-        {"$6$", 1000, true}, {"$y$", 1, true},  {"$1$", 0, false},
-    };
-    struct htpasswd_version v;
-
-    (void)state;
-    for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
-        write_user("alice", kinds[i].prefix, kinds[i].cost, "secret");
-        assert_int_equal(htpasswd_check(file, "alice", "secret", &v), kinds[i].supported);
-        assert_int_equal(htpasswd_check(file, "alice", "Secret", &v), 0);
-        assert_int_equal(htpasswd_check(file, "alice", "", &v), 0);
-        assert_int_equal(htpasswd_check(file, "bob", "secret", &v), 0);
-        assert_int_equal(htpasswd_check(file, "", "secret", &v), 0);
-        assert_int_equal(htpasswd_check(file, "# users", "", &v), 0);
-    }
-    write_file("alice:secret\nbob:\ncarol:{SHA}x\n");
-    assert_int_equal(htpasswd_check(file, "alice", "secret", &v), 0);
-    assert_int_equal(htpasswd_check(file, "bob", "", &v), 0);
-    write_file("");
-    assert_int_equal(htpasswd_check(file, "alice", "secret", &v), 0);
-}
-
-static void files_that_cannot_be_read(void **state)
-{
-    struct htpasswd_version v;
-    int fd;
-
-    (void)state;
-    assert_int_equal(htpasswd_check("/nonexistent/x", "a", "b", &v), -1);
-    assert_int_equal(errno, ENOENT);
-    assert_int_equal(htpasswd_check("/tmp", "a", "b", &v), -1);
-    assert_int_equal(errno, EISDIR);
-    fd = open(file, O_WRONLY);
-    assert_int_equal(ftruncate(fd, HTPASSWD_FILE_MAX), 0);
-    assert_int_equal(htpasswd_check(file, "a", "b", &v), 0);
-    assert_int_equal(ftruncate(fd, HTPASSWD_FILE_MAX + 1), 0);
-    assert_int_equal(htpasswd_check(file, "a", "b", &v), -1);
-    assert_int_equal(errno, EFBIG);
-    close(fd);
-}
-
-static void find_in_text(void **state)
-{
-    static const struct {
-        const char *text, *hash;
-    } rows[] = {
-        {"", ""},
-        {"a", ""},
-        {"a:", ""},
-        {"a:h", "h"},
-        {"a:h\n", "h"},
-        {"a:h\r\n", "h"},
-        {"a:h:rest:x\n", "h"},
-        {"a:h comment\n", "h"},
-        {"b:x\na:h\na:second\n", "h"},
-        {"\n\n:\n:x\na:h", "h"},
-        {"#a:x\n a:x\naa:x\n", ""},
-    };
-
-    (void)state;
-    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-        struct slice got = htpasswd_find(slice_str(rows[i].text), SLICE("a"));
-        assert_true(slice_eq(got, slice_str(rows[i].hash)));
-    }
-}
+/* gateway/auth.h: who is let in by which files, and what guesses cost. */
+#include "auth_world.h"
 
 static void parse_table(void **state)
 {
@@ -314,14 +67,14 @@ static void without_usable_credentials(void **state)
 
     (void)state;
     write_user("alice", "$2b$", 4, "secret");
-    ask_fields(&q, file, two, 0);
+    ask_fields(&q, two, 0);
     assert_int_equal(q.n_done, 1);
     assert_int_equal(q.err, GW_EUNAUTHORIZED);
     end(&q);
-    ask_fields(&q, file, two, 2);
+    ask_fields(&q, two, 2);
     assert_int_equal(q.err, GW_EUNAUTHORIZED);
     end(&q);
-    ask(&q, file, "Basic OnNlY3JldA=="); /* no user */
+    ask(&q, "Basic OnNlY3JldA=="); /* no user */
     assert_int_equal(q.err, GW_EUNAUTHORIZED);
     end(&q);
 }
@@ -332,7 +85,7 @@ static void verified_then_remembered(void **state)
 
     (void)state;
     write_user("alice", "$2b$", 4, "secret");
-    ask(&q, file, ALICE_SECRET);
+    ask(&q, ALICE_SECRET);
     assert_int_equal(q.n_done, 0); /* not on the event loop */
     run_job();
     assert_int_equal(q.n_done, 1);
@@ -340,28 +93,25 @@ static void verified_then_remembered(void **state)
     assert_string_equal(q.user, "alice");
     end(&q);
 
-    ask(&q, file, ALICE_SECRET);
+    ask(&q, ALICE_SECRET);
     assert_int_equal(q.n_done, 1);
     assert_int_equal(q.err, 0);
     assert_string_equal(q.user, "alice");
     end(&q);
 
-    ask(&q, file, ALICE_WRONG);
+    ask(&q, ALICE_WRONG);
     run_job();
     assert_int_equal(q.err, GW_EUNAUTHORIZED);
     end(&q);
-    ask(&q, file, BOB_SECRET);
+    ask(&q, BOB_SECRET);
     run_job();
+    run_timers();
     assert_int_equal(q.err, GW_EUNAUTHORIZED);
     end(&q);
 
-    /* for a minute */
-    the_time_ms += AUTH_CACHE_MS - 1;
-    ask(&q, file, ALICE_SECRET);
-    assert_int_equal(q.n_done, 1);
-    end(&q);
-    the_time_ms += 1;
-    ask(&q, file, ALICE_SECRET);
+    /* for a minute, if its file does not change */
+    the_time_ms += AUTH_CACHE_MS;
+    ask(&q, ALICE_SECRET);
     assert_int_equal(q.n_done, 0);
     run_job();
     assert_int_equal(q.err, 0);
@@ -374,107 +124,142 @@ static void changed_file_is_noticed(void **state)
 
     (void)state;
     write_user("alice", "$2b$", 4, "secret");
-    ask(&q, file, ALICE_SECRET);
+    ask(&q, ALICE_SECRET);
     run_job();
     assert_int_equal(q.err, 0);
     end(&q);
     write_user("alice", "$2b$", 4, "another");
-    ask(&q, file, ALICE_SECRET);
+    ask(&q, ALICE_SECRET);
     assert_int_equal(q.n_done, 0);
     run_job();
     assert_int_equal(q.err, GW_EUNAUTHORIZED);
     end(&q);
     unlink(file);
-    ask(&q, file, ALICE_SECRET);
-    assert_int_equal(q.err, GW_EAUTH_FILE);
+    the_time_ms += AUTH_FILE_LOOK_MS;
+    for (int i = 0; i < 10; i++) { /* more often than wrong passwords may be */
+        ask(&q, ALICE_SECRET);
+        run_job();
+        assert_int_equal(q.err, GW_EAUTH_FILE);
+        end(&q);
+    }
     assert_non_null(strstr(logged, file));
-    end(&q);
 }
 
-static void client_gone_meanwhile(void **state)
+/* Each wrong one is answered later than the last, then none is looked at; a right one that was
+ * right before still is. */
+static void wrong_ones_wait(void **state)
 {
-    struct asked q[3];
+    static const char *const wrong[] = {ALICE_WRONG, ALICE_OTHER, BOB_SECRET};
+    struct asked q, again;
 
     (void)state;
     write_user("alice", "$2b$", 4, "secret");
-    for (size_t i = 0; i < 3; i++)
-        ask(&q[i], file, ALICE_SECRET);
-    for (size_t i = 0; i < 3; i++)
-        end(&q[i]);
-    while (n_jobs)
+    ask(&q, ALICE_SECRET);
+    run_job();
+    assert_int_equal(q.err, 0);
+    end(&q);
+    for (size_t i = 0; i < 3; i++) {
+        ask(&q, wrong[i]);
+        ask(&again, wrong[i]); /* beside it: no attempt, and no sooner answered */
         run_job();
-    for (size_t i = 0; i < 3; i++)
-        assert_int_equal(q[i].n_done, 0);
+        assert_int_equal(q.n_done, i == 0);
+        assert_int_equal(again.n_done, i == 0);
+        assert_int_equal(n_timers, i == 0 ? 0 : 2);
+        assert_int_equal(timer_ms, i == 0 ? 0 : i == 1 ? 250 : 500);
+        if (i == 2) { /* the client does not wait for it */
+            end(&q);
+            end(&again);
+            assert_int_equal(n_timers, 0);
+            break;
+        }
+        run_timers();
+        assert_int_equal(q.n_done, 1);
+        assert_int_equal(q.err, GW_EUNAUTHORIZED);
+        assert_int_equal(again.err, GW_EUNAUTHORIZED);
+        end(&q);
+        end(&again);
+    }
+    ask(&q, ALICE_WRONG);
+    assert_int_equal(q.err, GW_EAUTH_GUESSES);
+    assert_int_equal(q.retry_s, 21);
+    end(&q);
+    the_time_ms += AUTH_CACHE_MS;    /* beyond the minute that it is taken for right */
+    for (size_t i = 0; i < 4; i++) { /* meanwhile three more were free */
+        ask(&q, ALICE_WRONG);
+        if (i < 3)
+            run_job();
+        run_timers();
+        assert_int_equal(q.err, i < 3 ? GW_EUNAUTHORIZED : GW_EAUTH_GUESSES);
+        end(&q);
+    }
+    ask(&q, ALICE_SECRET);
+    assert_int_equal(q.n_done, 0);
+    run_job();
+    assert_int_equal(q.err, 0);
+    end(&q);
+    ask(&q, ALICE_WRONG); /* by which alice buys nothing */
+    assert_int_equal(q.err, GW_EAUTH_GUESSES);
+    end(&q);
 }
 
-/* Never more jobs than cores; those that wait follow in order, also past one that left. */
-static void bounded_work(void **state)
+static void users_and_groups(void **state)
 {
-    enum { N = 1200 };
-    struct asked *q = calloc(N, sizeof(*q));
-    size_t refused = 0, done = 0;
+    static struct slice alice[] = {{"alice", 5}}, bob[] = {{"bob", 3}};
+    static struct slice staff[] = {{"none", 4}, {"staff", 5}}, admins[] = {{"admins", 6}};
+    static const struct {
+        struct slice *users, *groups;
+        unsigned n_users, n_groups;
+        bool in;
+    } rows[] = {
+        {NULL, NULL, 0, 0, true},   {alice, NULL, 1, 0, true},  {bob, NULL, 1, 0, false},
+        {NULL, admins, 0, 1, true}, {NULL, staff, 0, 2, false}, {bob, admins, 1, 1, true},
+        {alice, staff, 1, 2, true}, {bob, staff, 1, 2, false},
+    };
+    struct asked q;
 
     (void)state;
-    write_file("nobody:x\n");
-    for (size_t i = 0; i < N; i++) {
-        ask(&q[i], file, ALICE_SECRET);
-        refused += q[i].n_done && q[i].err == GW_EPOOL_FULL;
+    write_user("alice", "$2b$", 4, "secret");
+    conf_auth.group_file = group_file;
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        conf_auth.users = rows[i].users;
+        conf_auth.n_users = rows[i].n_users;
+        conf_auth.groups = rows[i].groups;
+        conf_auth.n_groups = rows[i].n_groups;
+        ask(&q, ALICE_SECRET);
+        if (!q.n_done)
+            run_job();
+        assert_int_equal(q.n_done, 1);
+        assert_int_equal(q.err, rows[i].in ? 0 : GW_EUNAUTHORIZED);
+        assert_int_equal(n_timers, 0); /* it was no guess */
+        assert_int_equal(q.s.err_why.n > 0, !rows[i].in);
+        end(&q);
     }
-    assert_true(n_jobs >= 1 && n_jobs <= 8);
-    assert_int_equal(refused, N - 1024 - n_jobs);
-    for (size_t i = 100; i < N; i++) { /* some under way or waiting leave */
-        end(&q[i]);
-    }
-    while (n_jobs)
-        run_job();
-    for (size_t i = 0; i < 100; i++) {
-        done += q[i].n_done;
-        assert_int_equal(q[i].err, GW_EUNAUTHORIZED);
-        end(&q[i]);
-    }
-    assert_int_equal(done, 100);
-    free(q);
-}
-
-static void cache_sets(void **state)
-{
-    struct auth_cache *c = calloc(1, sizeof(*c));
-
-    (void)state;
-    auth_cache_init(c);
-    for (uint64_t i = 0; i < AUTH_CACHE_WAYS + 1; i++) {
-        struct siphash_tag tag = {{7, i}};
-        assert_false(auth_cache_has(c, tag, 100));
-        auth_cache_put(c, tag, 100 + i);
-        assert_true(auth_cache_has(c, tag, 100 + i));
-    }
-    /* the oldest made room */
-    assert_false(auth_cache_has(c, (struct siphash_tag){{7, 0}}, 105));
-    assert_true(auth_cache_has(c, (struct siphash_tag){{7, 1}}, 105));
-    /* again: the same entry */
-    auth_cache_put(c, (struct siphash_tag){{7, 1}}, 200);
-    assert_true(auth_cache_has(c, (struct siphash_tag){{7, 2}}, 105));
-    assert_true(auth_cache_has(c, (struct siphash_tag){{7, 1}}, 200 + AUTH_CACHE_MS - 1));
-    assert_false(auth_cache_has(c, (struct siphash_tag){{7, 1}}, 200 + AUTH_CACHE_MS));
-    assert_false(auth_cache_has(c, (struct siphash_tag){{8, 1}}, 105));
-    auth_cache_fini(c);
-    free(c);
+    /* a file of groups that is changed, then gone */
+    write_to(group_file, "staff: alice\n");
+    conf_auth = (struct conf_auth){
+        .basic = 1, .file = file, .groups = staff, .n_groups = 2, .group_file = group_file};
+    ask(&q, ALICE_SECRET);
+    run_job();
+    assert_int_equal(q.err, 0);
+    end(&q);
+    unlink(group_file);
+    the_time_ms += AUTH_FILE_LOOK_MS;
+    ask(&q, ALICE_SECRET);
+    run_job();
+    assert_int_equal(q.err, GW_EAUTH_FILE);
+    end(&q);
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(each_kind_of_hash, setup, teardown),
-        cmocka_unit_test_setup_teardown(files_that_cannot_be_read, setup, teardown),
-        cmocka_unit_test(find_in_text),
         cmocka_unit_test(parse_table),
         cmocka_unit_test(challenge),
         cmocka_unit_test_setup_teardown(without_usable_credentials, setup, teardown),
         cmocka_unit_test_setup_teardown(verified_then_remembered, setup, teardown),
         cmocka_unit_test_setup_teardown(changed_file_is_noticed, setup, teardown),
-        cmocka_unit_test_setup_teardown(client_gone_meanwhile, setup, teardown),
-        cmocka_unit_test_setup_teardown(bounded_work, setup, teardown),
-        cmocka_unit_test(cache_sets),
+        cmocka_unit_test_setup_teardown(wrong_ones_wait, setup, teardown),
+        cmocka_unit_test_setup_teardown(users_and_groups, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

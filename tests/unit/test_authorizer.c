@@ -21,7 +21,7 @@ static void on_done(struct stream *stream, void *arg)
     assert_ptr_equal(arg, &n_done);
     assert_null(stream->handler);
     n_done++;
-    file_at_done = (size_t)match.file_fd;
+    file_at_done = (size_t)match.open->fd;
 }
 
 static void run_authorizer(struct stream *stream)
@@ -39,7 +39,8 @@ static int setup_authorizer(void **state)
     setup(state);
     w.route = run_authorizer;
     file_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
-    match = (struct route_match){.route = &route, .site = &site, .file_fd = file_fd};
+    match =
+        (struct route_match){.route = &route, .site = &site, .open = open_file_new(file_fd)};
     n_done = 0;
     return 0;
 }
@@ -88,7 +89,7 @@ static void test_allowed(void **state)
     assert_false(s->answered);
     assert_true(s->req.expect_continue); /* for who comes next */
     assert_null(s->pool_name);
-    close(file_fd);
+    open_file_unref(match.open);
     stream_error(s, GW_ENOT_FOUND);
 }
 
@@ -107,7 +108,7 @@ static void test_two(void **state)
     assert_int_equal(match.n_vars, 2);
     expect_var("A", "2");
     expect_var("B", "3");
-    close(file_fd);
+    open_file_unref(match.open);
     stream_error(s, GW_ENOT_FOUND);
 }
 

@@ -85,6 +85,22 @@ static int try_open(const char *at, struct slice rel, int flags, enum conf_links
     return 0;
 }
 
+/* A path beneath root, and what opening it gives: 0 or an errno. */
+struct row {
+    const char *rel;
+    int want;
+};
+
+static void expect_rows(const struct row *rows, size_t n, enum conf_links links)
+{
+    for (size_t i = 0; i < n; i++) {
+        int got = try_open(root, slice_str(rows[i].rel), O_RDONLY, links);
+        int path = try_open(root, slice_str(rows[i].rel), O_PATH, links);
+        if (got != rows[i].want || path != rows[i].want)
+            fail_msg("%s: %d %d", rows[i].rel, got, path);
+    }
+}
+
 static void table(void **state)
 {
     static const struct {
@@ -130,6 +146,93 @@ static void table(void **state)
         if (inside != rows[i].inside || path != rows[i].inside || follow != rows[i].follow)
             fail_msg("%s: %d %d %d", rows[i].rel.p, inside, path, follow);
     }
+}
+
+/* ---- links = never, owner ---- */
+
+static void never(void **state)
+{
+    static const struct row rows[] = {
+        {"", 0},
+        {"file", 0},
+        {"sub/file", 0},
+        {"link", EPERM},
+        {"within", EPERM},
+        {"linkdir/file", EPERM},
+        {"linkdir", EPERM},
+        {"out/file", EPERM},
+        {"self", EPERM},
+        {"sub/none", ENOENT},
+        {"file/x", ENOENT},
+        {"../outside/file", EPERM},
+        {"linkdir/", EPERM},
+    };
+    (void)state;
+    expect_rows(rows, sizeof(rows) / sizeof(rows[0]), CONF_LINKS_NEVER);
+}
+
+/* Where all is one user's, owner follows as follow does. */
+static void owner_follows(void **state)
+{
+    static const struct row rows[] = {
+        {"", 0},
+        {"file", 0},
+        {"link", 0},
+        {"linkdir/file", 0},
+        {"linkdir", 0},
+        {"linkdir/", 0},
+        {"within", 0},
+        {"out/file", 0},
+        {"out//file", 0},
+        {"outfile", 0},
+        {"around", 0},
+        {"chain/file", 0},
+        {"self", EPERM},
+        {"self/x", EPERM},
+        {"out/none", ENOENT},
+        {"dangling", ENOENT},
+        {"link/", ENOENT},
+        {"link/x", ENOENT},
+        {"../outside/file", EPERM},
+        {"out/../file", EPERM},
+        {"twice/link", 0},
+    };
+    (void)state;
+    assert_int_equal(symlink("out/", in_dir("root/chain")), 0);
+    assert_int_equal(symlink("none", in_dir("root/dangling")), 0);
+    assert_int_equal(symlink("sub/../linkdir/..", in_dir("root/twice")), 0);
+    expect_rows(rows, sizeof(rows) / sizeof(rows[0]), CONF_LINKS_OWNER);
+}
+
+/* A link of one user to another's file, and whatever leads over it.  Only root can make one. */
+static void owner_differs(void **state)
+{
+    static const struct row rows[] = {
+        {"theirs", EPERM},        {"theirdir/file", EPERM},
+        {"theirdir", EPERM},      {"over-theirs", EPERM},
+        {"over-dir/file", EPERM}, {"given", 0},
+        {"given-dir/file", 0},    {"file", 0},
+        {"linkdir/file", 0},
+    };
+    (void)state;
+    if (geteuid() != 0)
+        skip();
+    put_file("root/his", "his");
+    mkdir(in_dir("root/hisdir"), 0755);
+    put_file("root/hisdir/file", "his");
+    assert_int_equal(symlink("file", in_dir("root/theirs")), 0);
+    assert_int_equal(symlink("sub", in_dir("root/theirdir")), 0);
+    assert_int_equal(symlink("theirs", in_dir("root/over-theirs")), 0);
+    assert_int_equal(symlink("theirdir/../sub", in_dir("root/over-dir")), 0);
+    assert_int_equal(symlink("his", in_dir("root/given")), 0);
+    assert_int_equal(symlink("hisdir", in_dir("root/given-dir")), 0);
+    const char *const of_1[] = {"theirs", "theirdir", "his", "hisdir", "given", "given-dir"};
+    char name[64];
+    for (size_t i = 0; i < sizeof(of_1) / sizeof(of_1[0]); i++) {
+        snprintf(name, sizeof(name), "root/%s", of_1[i]);
+        assert_int_equal(lchown(in_dir(name), 1, 1), 0);
+    }
+    expect_rows(rows, sizeof(rows) / sizeof(rows[0]), CONF_LINKS_OWNER);
 }
 
 static void roots(void **state)
@@ -193,42 +296,59 @@ static void *swap(void *arg)
     return NULL;
 }
 
+/* How often the folder was found; fails when it was something else. */
+static unsigned open_often(enum conf_links links, unsigned tries)
+{
+    unsigned n_inside = 0, n_outside = 0;
+    char text[16];
+
+    for (unsigned i = 0; i < tries; i++) {
+        int fd = beneath_open(root, SLICE("door/file"), O_RDONLY, links);
+        if (fd < 0)
+            continue;
+        ssize_t n = read(fd, text, sizeof(text));
+        close(fd);
+        if (n == 6 && memcmp(text, "inside", 6) == 0)
+            n_inside++;
+        else
+            n_outside++;
+    }
+    print_message("links %d: %u of %u opens found the folder\n", (int)links, n_inside, tries);
+    return n_outside;
+}
+
 static void race(void **state)
 {
-    enum { TRIES = 20000 };
     pthread_t thread;
-    unsigned n_inside = 0;
-    char text[16];
+    unsigned n_outside = 0;
 
     (void)state;
     mkdir(in_dir("root/real"), 0755);
     put_file("root/real/file", "inside");
     assert_int_equal(symlink("../outside", in_dir("root/trap")), 0);
+    if (geteuid() == 0)
+        assert_int_equal(lchown(in_dir("root/trap"), 1, 1), 0);
     atomic_store(&stop, false);
     assert_int_equal(pthread_create(&thread, NULL, swap, NULL), 0);
-    for (unsigned i = 0; i < TRIES; i++) {
-        int fd = beneath_open(root, SLICE("door/file"), O_RDONLY, CONF_LINKS_INSIDE);
-        if (fd < 0)
-            continue;
-        ssize_t n = read(fd, text, sizeof(text));
-        close(fd);
-        if (n != 6 || memcmp(text, "inside", 6) != 0) {
-            atomic_store(&stop, true);
-            pthread_join(thread, NULL);
-            fail_msg("got out at try %u", i);
-        }
-        n_inside++;
-    }
+    n_outside += open_often(CONF_LINKS_INSIDE, 20000);
+    n_outside += open_often(CONF_LINKS_NEVER, 10000);
+    if (geteuid() == 0)
+        n_outside += open_often(CONF_LINKS_OWNER, 10000);
     atomic_store(&stop, true);
     pthread_join(thread, NULL);
-    print_message("%u of %u opens found the folder\n", n_inside, TRIES);
+    assert_int_equal(n_outside, 0);
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(table),      cmocka_unit_test(roots),
-        cmocka_unit_test(long_names), cmocka_unit_test(fifo_does_not_block),
+        cmocka_unit_test(table),
+        cmocka_unit_test(never),
+        cmocka_unit_test(owner_follows),
+        cmocka_unit_test(owner_differs),
+        cmocka_unit_test(roots),
+        cmocka_unit_test(long_names),
+        cmocka_unit_test(fifo_does_not_block),
         cmocka_unit_test(race),
     };
     return cmocka_run_group_tests(tests, setup, teardown);

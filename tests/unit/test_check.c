@@ -46,15 +46,30 @@ static const struct error_row {
     {false, "rot = /\nhsot = a\nlinks = folow\nword\n more\nqueue = 1\nqqq = 1\n",
      "x:5: unknown key \"rot\" in [site]; did you mean \"root\"?\n"
      "x:6: unknown key \"hsot\" in [site]; did you mean \"host\"?\n"
-     "x:7: links = folow: must be inside or follow; did you mean \"follow\"?\n"
+     "x:7: links = folow: must be inside, follow, owner or never; did you mean \"follow\"?\n"
      "x:8: neither \"key = value\", nor a [section], nor a comment\n"
      "x:10: unknown key \"queue\" in [site]; it belongs in [pool]\n"
      "x:11: unknown key \"qqq\" in [site]\n"},
     {false, "root = /a\n", "x:5: \"root\" is given twice, first at x:4\n"},
     {false, "[pool p]\ncgi = on\nenv.A = 1\nenv.B = 2\nenv.A = 3\n",
      "x:9: env.A = 3: given twice\n"},
+    {false, "[pool p]\ncgi = on\nevn.A = 1\n",
+     "x:7: unknown key \"evn.A\" in [pool]; did you mean \"env.A\"?\n"},
+    {false, "[listen l]\naddress = *:1\nenv.A = 1\n",
+     "x:7: unknown key \"env.A\" in [listen]; it belongs in [site]\n"},
     {false, "[gateway]\ninclude = /etc/*.conf\n",
      "x:6: include = /etc/*.conf: only a file can include others\n"},
+    /* limits */
+    {false, "rate = 10/s\nrate = 1/m brst 2\nrate = off\nrequests_at_once = many\n",
+     "x:6: rate = 1/m brst 2: only burst NUMBER and by WHOM, each once, may follow the rate\n"
+     "x:7: rate = off: off stands alone\n"
+     "x:8: requests_at_once = many: not a number of requests from 1 to 1000000, nor off; only "
+     "by WHOM may follow\n"},
+    {false,
+     "rate = 10/s by user\n[route s /a/]\nrate = off\nrate = 1/s\n[route s /b/]\n"
+     "rate = 5/s by user\n",
+     "x:8: rate = 1/s: off stands alone\n"
+     "x:10: rate = 5/s by user: no user is known without auth or authorizer\n"},
     /* listeners, hosts, certificates */
     {false, "[listen b]\naddress = *:80\n", "x:6: address = *:80 is listened on already\n"},
     {false, "[listen b]\naddress = *:443\ntls = on\n",
@@ -130,6 +145,21 @@ static const struct error_row {
      "x:8: auth_file without auth = basic\n"
      "x:9: auth_match without auth = basic\n"
      "x:9: auth_match = (: Unmatched ( or \\(\n"},
+    {false,
+     "[route s /a]\nauth = basic\nauth_file = /f\nauth_groups = g\nauth_users = * u\n"
+     "satisfy = any\n[route s /b]\nauth = basic\nauth_file = /f\nauth_users = *\n"
+     "deny = 10.0.0.1\nsatisfy = any\n[route s /c]\nauth_users = u\n"
+     "[site t]\nhost = t\nroot = /t\nauth = basic\n[route t /a]\nauth = off\nauth_realm = r\n"
+     "[site u]\nhost = u\nroot = /u\nauth_realm = u\n[site v]\nhost = v\nroot = /v\n"
+     "auth_file = /f\n[route v /a]\nauth = basic\nallow = 10.0.0.1\nsatisfy = any\n",
+     "x:8: auth_groups needs auth_group_file\n"
+     "x:9: auth_users = *: everybody of auth_file stands alone\n"
+     "x:10: satisfy = any needs two of allow, auth = basic and authorizer to choose from\n"
+     "x:16: satisfy = any needs two of allow, auth = basic and authorizer to choose from\n"
+     "x:18: auth_users without auth = basic\n"
+     "x:22: auth = basic needs auth_file\n"
+     "x:25: auth_realm without auth = basic\n"
+     "x:29: auth_realm without auth = basic\n"},
     /* pools */
     {false, "[pool p]\n[pool q]\ncgi = on\nspawn = /x\n[pool r]\ncgi = off\n",
      "x:5: [pool p] needs one of connect, spawn or cgi = on\n"

@@ -54,7 +54,7 @@ static void test_minimal(void **state)
     assert_int_equal(route->response_body, -1);
     assert_true(route->response_spool_limit == -1);
     assert_int_equal(route->links, -1);
-    assert_string_equal(route->auth_realm, "restricted");
+    assert_string_equal(route->auth.realm, "restricted");
 
     assert_null(g->user);
     assert_int_equal(g->workers, 0);
@@ -66,7 +66,7 @@ static void test_minimal(void **state)
     assert_int_equal(g->error_level, CONF_LOG_NOTICE);
     assert_true(g->handshake_timeout_ms == 10000 && g->write_timeout_ms == 60000);
     assert_true(g->head_limit == 65536 && g->h2_stream_window == 65536);
-    assert_true(g->h2_connection_window == 16 << 20);
+    assert_true(g->h2_connection_window == 256 << 20);
     conf_free(conf);
 }
 
@@ -238,6 +238,61 @@ static void test_references(void **state)
     conf_free(conf);
 }
 
+/* What a site says of a family is what its routes say of it, where they do not. */
+static void test_families(void **state)
+{
+    struct conf *conf = good("[site a]\nroot = /a\nenv.A = site\nenv.B = site\n"
+                             "[route a /1]\npool = p\nenv.C = route\nenv.A = route\n"
+                             "[pool p]\nconnect = h:1\n" LISTEN);
+    const struct conf_route *routes = conf->sites[0].routes;
+    static const char *const want[][2] = {{"B", "site"}, {"C", "route"}, {"A", "route"}};
+
+    (void)state;
+    assert_int_equal(routes[0].n_env, 3);
+    for (size_t i = 0; i < 3; i++) {
+        assert_slice(routes[0].env[i].name, want[i][0]);
+        assert_slice(routes[0].env[i].value, want[i][1]);
+    }
+    assert_int_equal(routes[1].n_env, 2); /* what no route takes */
+    assert_slice(routes[1].env[0].value, "site");
+    conf_free(conf);
+}
+
+/* Key by key the site's, but users and groups together; what no route takes too. */
+static void test_auth(void **state)
+{
+    struct conf *conf =
+        good("[site a]\nroot = /a\nauth = basic\nauth_file = /f\nauth_realm = hall\n"
+             "auth_users = x y\nauth_group_file = /g\nsatisfy = any\n"
+             "[route a /1]\nauth = off\n[route a /2]\nauth_file = /h\nsatisfy = all\n"
+             "[route a /3]\nauth_groups = z\n[route a /4]\nauth_users = *\nauth_realm = own\n"
+             "[site b]\nhost = b\nroot = /b\n" LISTEN);
+    const struct conf_route *a = conf->sites[0].routes, *b = conf->sites[1].routes;
+
+    (void)state;
+    assert_int_equal(conf->sites[0].n_routes, 5);
+    assert_int_equal(a[0].auth.basic, 0);
+    assert_int_equal(a[1].auth.basic, 1);
+    assert_string_equal(a[1].auth.file, "/h");
+    assert_string_equal(a[1].auth.realm, "hall");
+    assert_int_equal(a[1].auth.n_users, 2);
+    assert_int_equal(a[1].auth.satisfy, CONF_SATISFY_ALL);
+    assert_int_equal(a[2].auth.n_users, 0);
+    assert_int_equal(a[2].auth.n_groups, 1);
+    assert_string_equal(a[2].auth.group_file, "/g");
+    assert_int_equal(a[2].auth.satisfy, CONF_SATISFY_ANY);
+    assert_int_equal(a[3].auth.n_users, 0);
+    assert_int_equal(a[3].auth.n_groups, 0);
+    assert_string_equal(a[3].auth.realm, "own");
+    assert_int_equal(a[4].auth.basic, 1); /* the rest of the site */
+    assert_slice(a[4].auth.users[1], "y");
+    assert_int_equal(b[0].auth.basic, 0);
+    assert_string_equal(b[0].auth.realm, "restricted");
+    assert_int_equal(b[0].auth.satisfy, CONF_SATISFY_ALL);
+    assert_int_equal(conf->gateway.auth_failures.n, 10);
+    conf_free(conf);
+}
+
 /* A route's authorizer is its site's unless it says otherwise; what no route takes too. */
 static void test_roles(void **state)
 {
@@ -385,9 +440,12 @@ static void test_no_file(void **state)
 /* The files that users begin with; also the reference with every key in use. */
 static void test_own_files(void **state)
 {
-    static const char *const names[] = {
-        "conf/h2cgi.ini", "conf/examples/php-fpm.ini", "conf/examples/cgi-bin.ini",
-        "conf/examples/git-http.ini", "conf/examples/sites-tls.ini"};
+    static const char *const names[] = {"conf/h2cgi.ini",
+                                        "conf/examples/php-fpm.ini",
+                                        "conf/examples/cgi-bin.ini",
+                                        "conf/examples/git-http.ini",
+                                        "conf/examples/sites-tls.ini",
+                                        "conf/examples/websocket.ini"};
 
     (void)state;
     for (size_t i = 0; i < ROWS(names); i++) {
@@ -417,7 +475,7 @@ static void test_reference_in_use(void **state)
     fclose(out);
     struct conf *conf = good(text);
     assert_int_equal(conf->n_pools, 6);
-    assert_int_equal(conf->sites[0].n_routes, 7);
+    assert_int_equal(conf->sites[0].n_routes, 8);
     conf_free(conf);
     free(text);
 }
@@ -473,6 +531,8 @@ int main(void)
         cmocka_unit_test(test_references),
         cmocka_unit_test(test_includes),
         cmocka_unit_test(test_no_file),
+        cmocka_unit_test(test_families),
+        cmocka_unit_test(test_auth),
         cmocka_unit_test(test_roles),
         cmocka_unit_test(test_own_files),
         cmocka_unit_test(test_reference_in_use),

@@ -1,4 +1,4 @@
-/* gateway/conn.h and gateway/writer.h: who sends, when a connection ends, and what times do to it. */
+/* gateway/conn.h and gateway/writer.h: who sends, and when a connection ends. */
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -316,91 +316,6 @@ static void test_stop(void **state)
     c = NULL;
 }
 
-/* ---- times ---- */
-
-static void expect_gone_after(uint64_t ms)
-{
-    uint64_t begun = clock_now_ms();
-
-    assert_true(world_until(w.loop, no_conns, NULL));
-    assert_in_range(clock_now_ms() - begun, ms, ms + 1500);
-}
-
-static void test_idle(void **state)
-{
-    (void)state;
-    conf.gateway.idle_timeout_ms = 100;
-    open_conn(1, "x", 1);
-    expect_gone_after(90);
-    assert_int_equal(p.n_shutdown, 1);
-}
-
-static void test_silent_from_the_start(void **state)
-{
-    (void)state;
-    conf.gateway.head_timeout_ms = 100;
-    open_conn(1, NULL, 0);
-    expect_gone_after(90);
-    assert_int_equal(p.n_shutdown, 1);
-    assert_int_equal(p.shutdown_err, GW_EREQ_TIME);
-}
-
-static void test_client_reads_nothing(void **state)
-{
-    (void)state;
-    conf.gateway.write_timeout_ms = 150;
-    open_conn(1, "x", 1);
-    owe(1024 * 1024);
-    expect_gone_after(140);
-}
-
-/* Slow is not gone, however long it takes: neither while there are streams nor at the end. */
-static void test_client_reads_slowly(void **state)
-{
-    size_t n = 200 * 1024;
-    uint8_t bytes[SMALL];
-
-    (void)state;
-    conf.gateway.write_timeout_ms = 300;
-    conf.gateway.idle_timeout_ms = 100;
-    open_conn(1, "x", 1);
-    owe(n);
-    conn_end(c, 0, false);
-    while (n_got < n) {
-        ssize_t k = recv(client, bytes, sizeof(bytes), MSG_DONTWAIT);
-        assert_true(k > 0 || (k < 0 && errno == EAGAIN)); /* not cut off */
-        n_got += k > 0 ? (uint64_t)k : 0;
-        world_for(w.loop, 12);
-    }
-    assert_true(world_until(w.loop, no_conns, NULL));
-}
-
-static const struct handler quiet = {.name = "quiet"};
-
-/* Everything was handed in and the socket is free, but the client opens no window for it. */
-static void test_stream_is_not_taken(void **state)
-{
-    const struct response r = {.status = 200, .content_length = -1};
-
-    (void)state;
-    conf.gateway.write_timeout_ms = 150;
-    open_conn(1, "x", 1);
-    p.s = stream_new(c, 1);
-    p.s->req.method = SLICE("GET");
-    stream_on_head(p.s);
-    p.s->handler = &quiet;
-    stream_send_head(p.s, &r);
-    stream_send_body(p.s, "hello", 5);
-    stream_finish(p.s);
-    uint64_t begun = clock_now_ms();
-    while (p.s && clock_now_ms() < begun + 3000)
-        world_turn(w.loop);
-    assert_null(p.s);
-    assert_int_equal(p.n_resets, 1);
-    assert_int_equal(p.reset_err, GW_ECLIENT_SLOW);
-    assert_true(clock_now_ms() - begun >= 140);
-}
-
 /* ---- everything at once ---- */
 
 /* Connections of all kinds with clients of all kinds, while jobs want threads too. */
@@ -481,11 +396,6 @@ int main(void)
         T(test_protocol_breaks_on_a_writer),
         T(test_drain),
         T(test_stop),
-        T(test_idle),
-        T(test_silent_from_the_start),
-        T(test_client_reads_nothing),
-        T(test_client_reads_slowly),
-        T(test_stream_is_not_taken),
         T(test_random),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -51,31 +51,11 @@ static void every_failure_has_a_reason(void **state)
     }
 }
 
-static void page_names_status_and_nothing_else(void **state)
-{
-    struct arena a;
-    struct slice type;
-
-    (void)state;
-    arena_init(&a);
-    struct slice page = error_page(&a, 404, &type);
-    assert_true(slice_eq(type, SLICE("text/html; charset=utf-8")));
-    assert_true(slice_starts(page, SLICE("<!DOCTYPE html>")));
-    assert_true(slice_ends(page, SLICE("</html>\n")));
-    assert_non_null(memmem(page.p, page.n, "<title>404 Not Found</title>", 28));
-    assert_non_null(memmem(page.p, page.n, "<h1>404 Not Found</h1>", 22));
-
-    page = error_page(&a, 599, &type);
-    assert_non_null(memmem(page.p, page.n, "<h1>599</h1>", 12));
-    arena_fini(&a);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(reason_of_each_status),
         cmocka_unit_test(every_failure_has_a_reason),
-        cmocka_unit_test(page_names_status_and_nothing_else),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

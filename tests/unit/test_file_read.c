@@ -82,7 +82,7 @@ static int teardown(void **state)
 
 static struct file_read *open_all(void)
 {
-    return file_read_new(NULL, NULL, fd, 0, SIZE, on_more, &n_told);
+    return file_read_new(NULL, NULL, open_file_new(fd), 0, SIZE, on_more, &n_told);
 }
 
 /* Take chunks until a job is under way or nothing is left; where that is. */

@@ -38,7 +38,7 @@ static uint8_t byte_at(size_t i)
     return (uint8_t)(i * 31 + i / 251);
 }
 
-static int open_file(void)
+static int make_file(void)
 {
     char name[] = "/tmp/test_filter.XXXXXX";
     static uint8_t bytes[SIZE];
@@ -97,8 +97,9 @@ static int setup_filter(void **state)
 {
     setup(state);
     w.route = run_filter;
-    file_fd = open_file();
-    match = (struct route_match){.route = &route, .site = &site, .file_fd = file_fd};
+    file_fd = make_file();
+    match =
+        (struct route_match){.route = &route, .site = &site, .open = open_file_new(file_fd)};
     data_ended = cold = false;
     room = SIZE_MAX;
     cache = answer_cache_new(0, 0);
@@ -265,7 +266,7 @@ static void test_methods(void **state)
     s->req.method = SLICE("DELETE");
     stream_on_head(s);
     assert_int_equal(s->status, 405);
-    assert_non_null(strstr(w.seen.fields, "Allow: GET, HEAD, POST|"));
+    assert_non_null(strstr(w.seen.fields, "Allow: GET, HEAD, POST, OPTIONS|"));
     assert_int_equal(n_asked, 0);
 }
 

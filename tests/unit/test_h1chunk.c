@@ -248,6 +248,7 @@ static void trailers_are_bounded(void **state)
     for (rc = n = 0; rc >= 0 && n < 100000; n++)
         rc = (int)feed(&many, "A:b\r\n", 5, got, sizeof(got));
     assert_int_equal(rc, GW_EREQ_HEAD_LARGE);
+    assert_int_equal(n, H1_CHUNK_TRAILER_FIELDS + 1);
 }
 
 int main(void)

@@ -200,7 +200,7 @@ static void limits(void **state)
     /* methods and targets */
     check_limit("", 'M', H1_METHOD_MAX, " / HTTP/1.1\r\nHost: a\r\n\r\n", MAX_BYTES, 1, 0);
     check_limit("", 'M', H1_METHOD_MAX + 1, " / HTTP/1.1\r\nHost: a\r\n\r\n", MAX_BYTES, 1,
-                GW_EREQ_SYNTAX);
+                GW_EREQ_METHOD_LONG);
     check_limit("GET /", 'a', H1_TARGET_MAX - 1, version, MAX_BYTES, 1, 0);
     check_limit("GET /", 'a', H1_TARGET_MAX, version, MAX_BYTES, 1, GW_EREQ_URI_LONG);
     check_limit("GET /", 'a', 4 * H1_TARGET_MAX, "\x01", MAX_BYTES, 1, GW_EREQ_URI_LONG);

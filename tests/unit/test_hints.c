@@ -20,7 +20,8 @@ static void expect_links(const char *value, const char *want)
     size_t at = 0;
 
     while (hints_link_next(&list, &link))
-        at += (size_t)snprintf(got + at, sizeof(got) - at, "%s%.*s|",
+        at += (size_t)snprintf(got + at, sizeof(got) - at, "%s%s%.*s|",
+                               hints_link_is_push(link) ? "^" : "",
                                hints_link_is_early(link) ? "+" : "", SLICE_FMT(link));
     if (strcmp(got, want) != 0)
         fail_msg("%s: %s", value, got);
@@ -29,19 +30,19 @@ static void expect_links(const char *value, const char *want)
 static void test_links(void **state)
 {
     (void)state;
-    expect_links("</a>; rel=preload", "+</a>; rel=preload|");
+    expect_links("</a>; rel=preload", "^+</a>; rel=preload|");
     expect_links("</a>;rel=preload;as=style, </b> ; REL = \"PreConnect\" ,</c>;rel=next",
-                 "+</a>;rel=preload;as=style|+</b> ; REL = \"PreConnect\"|</c>;rel=next|");
-    expect_links("</a>; rel=\"prev preload\"", "+</a>; rel=\"prev preload\"|");
+                 "^+</a>;rel=preload;as=style|+</b> ; REL = \"PreConnect\"|</c>;rel=next|");
+    expect_links("</a>; rel=\"prev preload\"", "^+</a>; rel=\"prev preload\"|");
     expect_links("</a>; rel=\"preloads\"", "</a>; rel=\"preloads\"|");
     expect_links("</a>; as=script; rel=modulepreload", "+</a>; as=script; rel=modulepreload|");
     expect_links("</a,b;c>; title=\"x, y; rel=preload\"; rel=next",
                  "</a,b;c>; title=\"x, y; rel=preload\"; rel=next|");
     expect_links("</a>; title=\"\\\", \"; rel=preload, </b>",
-                 "+</a>; title=\"\\\", \"; rel=preload|</b>|");
+                 "^+</a>; title=\"\\\", \"; rel=preload|</b>|");
     expect_links("</a>; rel=next; rel=preload", "</a>; rel=next; rel=preload|");
     expect_links("</a>; nopush; rel=preload", "+</a>; nopush; rel=preload|");
-    expect_links(", ,</a>;rel=preload,,", "+</a>;rel=preload|");
+    expect_links(", ,</a>;rel=preload,,", "^+</a>;rel=preload|");
     expect_links("", "");
     expect_links("a; rel=preload", "");
     expect_links("</a; rel=preload", "");
@@ -73,8 +74,10 @@ static int teardown(void **state)
 
 static struct stream *request(const char *target)
 {
+    static const struct conf_route route = {.pool = 0};
     struct stream *s = world_stream("GET");
 
+    s->route = &route;
     s->req.version = HTTP_2;
     s->req.scheme = SLICE("https");
     s->req.authority = SLICE("example.org");

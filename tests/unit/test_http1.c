@@ -162,7 +162,7 @@ static void requests_as_handlers_see_them(void **state)
     check_request("OPTIONS * HTTP/1.1\r\nHost: h\r\n\r\n", "OPTIONS * [*][] http h h 1");
     check_request("OPTIONS http://b HTTP/1.1\r\nHost: h\r\n\r\n", "OPTIONS * [*][] http b b 1");
     begin();
-    t.c.is_tls = true;
+    t.c.is_https = true;
     say("GET /x HTTP/1.0\r\n" KEEP "\r\n");
     expect_out("HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\n" COMMON
                "Content-Length: 24\r\n" KEEP "\r\nGET /x [/x][] https  - 1",

@@ -307,8 +307,8 @@ static void test_shutdown_in_two_steps(void **state)
     http2_proto.shutdown(&p->c, 0);
     http2_proto.shutdown(&p->c, 0);
     produce(p, 64 * 1024);
-    assert_frames(p, "PING 0; GOAWAY 0 last 2147483647 code 0");
-    memcpy(ping, p->frames[0].payload, 8);
+    assert_frames(p, "GOAWAY 0 last 2147483647 code 0; PING 0");
+    memcpy(ping, p->frames[1].payload, 8);
     send_get(p, 3, "/"); /* was on its way */
     send_frame(p, NGHTTP2_PING, NGHTTP2_FLAG_ACK, 0, ping, 8);
     pump(p);

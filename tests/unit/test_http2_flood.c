@@ -46,8 +46,9 @@ static void test_floods(void **state)
         {"unknown", 0xfb, 0, 0, 10},
         {"unknown on a stream", 0x20, 0, 1, 0},
         {"PRIORITY_UPDATE", NGHTTP2_PRIORITY_UPDATE, 0, 0, 4},
+        {"long PRIORITY_UPDATE", NGHTTP2_PRIORITY_UPDATE, 0, 0, 16},
     };
-    static const uint8_t zeros[16];
+    static const uint8_t payload[16] = {0, 0, 0, 3}; /* a stream, where it is one */
 
     (void)state;
     mock_limits.h2_control_frames = 50;
@@ -56,7 +57,7 @@ static void test_floods(void **state)
         struct peer *p = peer_new();
         send_head(p, 1, false, PAIRS(POST));
         pump(p);
-        unsigned n = flood(p, rows[i].type, rows[i].flags, rows[i].id, zeros, rows[i].n);
+        unsigned n = flood(p, rows[i].type, rows[i].flags, rows[i].id, payload, rows[i].n);
         if (n < 48 || n > 51)
             fail_msg("%s: ended after %u", rows[i].what, n);
         assert_calm(p);

@@ -34,7 +34,10 @@ static void test_heads(void **state)
          {":method", "GET", HTTPS, ":authority", "[::1]:81", ":path", "/"},
          "head 1 GET /",
          -1},
-        {"CONNECT", {":method", "CONNECT", AUTH}, "bad 1 EREQ_METHOD", -1},
+        {"CONNECT",
+         {":method", "CONNECT", ":authority", "example.org:80"},
+         "bad 1 EREQ_METHOD",
+         -1},
         {"other Expect", {POST, "expect", "200-ok"}, "bad 1 EREQ_EXPECT", -1},
         {"another scheme",
          {":method", "GET", ":scheme", "ftp", AUTH, ":path", "/"},
@@ -158,6 +161,7 @@ static void test_heads(void **state)
          "closed 1 ECLIENT_PROTO",
          1},
         {"CONNECT without authority", {":method", "CONNECT"}, "closed 1 ECLIENT_PROTO", 1},
+        {"CONNECT without port", {":method", "CONNECT", AUTH}, "closed 1 ECLIENT_PROTO", 1},
     };
 
     (void)state;
@@ -293,11 +297,16 @@ static void test_large_trailers(void **state)
     (void)state;
     memset(value, 'a', sizeof(value) - 1);
     send_head(p, 1, false, PAIRS(POST));
-    send_head(p, 1, true, PAIRS("x", value, "x", value, "x", value));
+    send_head(p, 1, true, PAIRS("x", value));
     pump(p);
     assert_story("head 1 POST /post; body 1 0 end");
     send_head(p, 3, false, PAIRS(POST));
-    send_head(p, 3, true, PAIRS("x", value, "x", value, "x", value, "x", value, "x", value));
+    send_head(p, 3, true, PAIRS("x", value, "x", value, "x", value));
+    pump(p);
+    assert_story("closed 3 EREQ_HEAD_LARGE");
+    assert_frames(p, "RST 3 11");
+    send_head(p, 5, false, PAIRS(POST));
+    send_head(p, 5, true, PAIRS("x", value, "x", value, "x", value, "x", value, "x", value));
     pump(p);
     assert_int_equal(p->rc, GW_ECLIENT_FLOOD);
     peer_free(p);

@@ -28,6 +28,7 @@ static void parse_table(void **state)
         {"Monday, 23-Nov-76 00:00:00 GMT", 3373315200},
         {"Monday, 22-Nov-77 00:00:00 GMT", 249004800},
         /* none */
+        {"Fri, 31 Dec 9999 23:59:60 GMT", -1}, /* of the year 10000 */
         {"", -1},
         {"0", -1},
         {"Sun, 06 Nov 1994 08:49:37", -1},
@@ -41,6 +42,8 @@ static void parse_table(void **state)
         {"Sun, 06 Nov 1994 08:00:61 GMT", -1},
         {"Sun, 00 Nov 1994 08:00:00 GMT", -1},
         {"Sun, 32 Nov 1994 08:00:00 GMT", -1},
+        {"Thu, 31 Feb 2022 08:00:00 GMT", -1},
+        {"Wed, 29 Feb 2023 08:00:00 GMT", -1},
         {"Sun, 06 Nov 1969 08:00:00 GMT", -1},
         {"Sun, -6 Nov 1994 08:49:37 GMT", -1},
         {"Sun, 06 Nov +994 08:49:37 GMT", -1},

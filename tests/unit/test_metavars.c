@@ -86,7 +86,7 @@ static int setup(void **state)
 {
     (void)state;
     route = (struct conf_route){.pool = 0};
-    ask = (struct metavars_ask){FCGI_RESPONDER, -1, -1, 0};
+    ask = (struct metavars_ask){FCGI_RESPONDER, -1, -1, 0, false};
     memset(&conn, 0, sizeof(conn));
     strcpy(conn.peer_text, "192.0.2.7");
     conn.peer_port = 40123;
@@ -116,7 +116,6 @@ static int setup(void **state)
         .path_translated = S("/srv/site/a b"),
         .document_root = S("/srv/cgi"),
         .file = S("/srv/cgi/hello"),
-        .file_fd = -1,
     };
     got.n = 0;
     return 0;
@@ -271,7 +270,7 @@ static void addresses(void **state)
     build(-1);
     EXPECT({"SERVER_ADDR", NULL}, {"REMOTE_PORT", NULL}, {"REMOTE_ADDR", "unix:"},
            {"SERVER_PORT", "80"});
-    conn.is_tls = true;
+    stream.req.scheme = SLICE("https");
     build(-1);
     EXPECT({"SERVER_PORT", "443"});
 }
@@ -333,13 +332,50 @@ static void fields_that_stay(void **state)
     assert_int_equal(got.n, PLAIN + 2);
 }
 
+/* underscores = pass: one variable, one spelling; and what never passes does not pass so. */
+static void underscores(void **state)
+{
+    (void)state;
+    site.underscores = CONF_UNDERSCORES_PASS;
+    route.underscores = -1;
+    add("X_Alone", "1");
+    add("x.dots", "2");
+    add("X_Before", "evil");
+    add("X_Before", "evil too");
+    add("X-Before", "3");
+    add("x-before", "4");
+    add("X-After", "5");
+    add("X.After", "evil");
+    add("A_B.C", "6");
+    add("a.b_c", "evil");
+    add("a_b.c", "7");
+    add("_", "8");
+    add("X~Y", "evil");
+    add("Content_Length", "evil");
+    add("Transfer_Encoding", "evil");
+    add("Proxy_Connection", "evil");
+    build(-1);
+    EXPECT({"HTTP_X_ALONE", "1"}, {"HTTP_X_DOTS", "2"}, {"HTTP_X_BEFORE", "3, 4"},
+           {"HTTP_X_AFTER", "5"}, {"HTTP_A_B_C", "6, 7"}, {"HTTP__", "8"});
+    assert_int_equal(got.n, PLAIN + 6);
+    route.underscores = CONF_UNDERSCORES_DROP;
+    build(-1);
+    EXPECT({"HTTP_X_ALONE", NULL}, {"HTTP_X_BEFORE", "3, 4"}, {"HTTP_X_AFTER", "5"});
+    assert_int_equal(got.n, PLAIN + 2);
+    site.underscores = CONF_UNDERSCORES_DROP;
+    route.underscores = CONF_UNDERSCORES_PASS;
+    build(-1);
+    EXPECT({"HTTP_X_ALONE", "1"});
+    site.underscores = CONF_UNDERSCORES_DROP;
+}
+
 static void authorization(void **state)
 {
     (void)state;
     add("Authorization", "Bearer x");
     build(-1);
     EXPECT({"HTTP_AUTHORIZATION", "Bearer x"}, {"REMOTE_USER", NULL});
-    route.auth_basic = true;
+    route.auth.basic = 1;
     build(-1);
     EXPECT({"HTTP_AUTHORIZATION", NULL}, {"REMOTE_USER", NULL});
 }
@@ -382,7 +418,7 @@ static void many_fields(void **state)
 
 static void route_variables(void **state)
 {
-    static struct conf_env env[] = {
+    static struct conf_pair env[] = {
         {S("GIT_PROJECT_ROOT"), S("/srv/git")},
         {S("SCRIPT_NAME"), S("/other")},
         {S("HTTP_ACCEPT"), S("*/*")},
@@ -410,7 +446,7 @@ static void authorizer_variables(void **state)
         {S("HTTP_X_USER"), S("alice")},
         {S("FROM_ROUTE"), S("authorizer")},
     };
-    static struct conf_env env[] = {{S("FROM_ROUTE"), S("route")}};
+    static struct conf_pair env[] = {{S("FROM_ROUTE"), S("route")}};
 
     (void)state;
     match.vars = vars;
@@ -427,7 +463,7 @@ static void authorizer_variables(void **state)
 /* FastCGI 6.3 and 6.4 */
 static void other_roles(void **state)
 {
-    static struct conf_env env[] = {{S("SCRIPT_NAME"), S("/x")}, {S("LEVEL"), S("2")}};
+    static struct conf_pair env[] = {{S("SCRIPT_NAME"), S("/x")}, {S("LEVEL"), S("2")}};
 
     (void)state;
     build(-1);
@@ -442,7 +478,7 @@ static void other_roles(void **state)
     build(-1);
     EXPECT({"FCGI_DATA_LAST_MOD", "0"});
 
-    ask = (struct metavars_ask){FCGI_AUTHORIZER, -1, -1, 0};
+    ask = (struct metavars_ask){FCGI_AUTHORIZER, -1, -1, 0, false};
     route.env = env;
     route.n_env = 2;
     add("Content-Type", "text/x");
@@ -483,6 +519,7 @@ int main(void)
         TEST(addresses),
         TEST(fields_become_variables),
         TEST(fields_that_stay),
+        TEST(underscores),
         TEST(authorization),
         TEST(repeated_fields),
         TEST(many_fields),

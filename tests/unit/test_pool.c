@@ -341,6 +341,28 @@ static void test_stuck(void **state)
     assert_int_equal(fcgi_stats().idle, 1);
 }
 
+/* The server is busy, not pinned: others that are fresh were heard of meanwhile. */
+static void test_not_stuck_behind_others(void **state)
+{
+    struct caller a = {0}, b = {0};
+
+    (void)state;
+    open_pool(1);
+    ask(&a);
+    int fa = serve_get();
+    ask(&b);
+    int fb = serve_get();
+    answer(fa, &a);
+    atomic_uint_least64_t *heard = &b.r->conn->server->heard_ms;
+    assert_true(*heard > 0 && *heard <= clock_now_ms());
+    *heard = clock_now_ms() + 100000;
+    turn_for(60);
+    assert_int_equal(fcgi_stats().idle, 1);
+    turn_for(600); /* but not for ever: it may be one of them that is served */
+    assert_int_equal(fcgi_stats().idle, 0);
+    answer(fb, &b);
+}
+
 /* The same for a request whose body took its time. */
 static void test_stuck_with_a_body(void **state)
 {
@@ -553,6 +575,7 @@ int main(void)
         T(test_keepalive_limit),
         T(test_connections_never_outnumber_slots),
         T(test_stuck),
+        T(test_not_stuck_behind_others),
         T(test_stuck_with_a_body),
         T(test_fewest_in_flight),
         T(test_failed_server),

@@ -159,7 +159,7 @@ static void bad_expression(void **state)
     size_t n = 0;
 
     (void)state;
-    bad.auth_basic = true;
+    bad.auth.basic = 1;
     bad.auth_match = "(";
     bad.file = "x.ini";
     bad.line = 7;

@@ -47,6 +47,11 @@ static void ieq_folds_ascii_letters_only(void **state)
     assert_true(slice_ieq(SLICE("Content-LENGTH"), SLICE("content-length")));
     assert_true(slice_ieq(none, SLICE("")));
     assert_false(slice_ieq(SLICE("a"), SLICE("ab")));
+
+    const struct slice list[] = {SLICE("Range"), SLICE("If-Range")};
+    assert_true(slice_ieq_any(SLICE("if-range"), list, 2));
+    assert_false(slice_ieq_any(SLICE("if-range"), list, 1));
+    assert_false(slice_ieq_any(SLICE("If-"), list, 2));
     for (int a = 0; a < 256; a++) {
         for (int b = 0; b < 256; b++) {
             char x = (char)a, y = (char)b;

@@ -26,7 +26,7 @@ enum { WAIT_MS = 10000 };
 struct rig {
     char dir[32], log[64];
     const char *argv[4];
-    struct conf_env env[2];
+    struct conf_pair env[2];
     struct conf_pool pool;
     struct conf conf;
     struct spawner_socket socket;

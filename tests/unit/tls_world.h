@@ -126,8 +126,11 @@ static inline struct conf conf_of(unsigned n_sites)
         sites[i].certificate = paths[i][0];
         sites[i].certificate_key = paths[i][1];
     }
-    return (struct conf){
-        .listens = &tls_listener, .n_listens = 1, .sites = sites, .n_sites = n_sites};
+    return (struct conf){.gateway = {.tls_key_updates = 100},
+                         .listens = &tls_listener,
+                         .n_listens = 1,
+                         .sites = sites,
+                         .n_sites = n_sites};
 }
 
 static inline struct tls_config *config_new(const uint8_t *key)

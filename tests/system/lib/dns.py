@@ -47,8 +47,8 @@ class NameServer:
         config.write_text("\n".join(lines) + "\n")
         with open(self.place / "dnsmasq.log", "ab") as log:
             self.process = subprocess.Popen(
-                [PROGRAM, "--keep-in-foreground", f"--conf-file={config}"], stdout=log,
-                stderr=log, preexec_fn=proc.end_with_parent)
+                proc.ending_with_parent(PROGRAM, "--keep-in-foreground",
+                                        f"--conf-file={config}"), stdout=log, stderr=log)
         proc.wait_until(self.answers, 10, "an answer of dnsmasq")
 
     def answers(self):

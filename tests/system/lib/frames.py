@@ -100,6 +100,15 @@ class H2:
         self.send(*frames)
         return number
 
+    def send_trailers(self, number, fields):
+        """The fields that end a stream, in as many frames as they take."""
+        block = self.encoder.encode(fields, huffman=False)
+        pieces = [block[i:i + 16384] for i in range(0, len(block), 16384)]
+        frames = [HeadersFrame(number, data=pieces[0], flags=["END_STREAM"])]
+        frames += [ContinuationFrame(number, data=piece) for piece in pieces[1:]]
+        frames[-1].flags.add("END_HEADERS")
+        self.send(*frames)
+
     def request(self, method="GET", path="/", headers=(), body=None, host="localhost",
                 scheme="https", end=None):
         """Open a stream; body bytes are sent under flow control."""

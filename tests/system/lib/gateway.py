@@ -1,6 +1,6 @@
 """The gateway as a process: INI, start, stop, and what must be true after every stop.
 
-Environment: H2CGI names the binary (default build/h2cgi), H2CGI_WRITER the writer mode.
+Environment: H2CGI names the binary (default build/h2cgi), H2CGI_WRITER the writer mode (lib/turns.py).
 """
 import os
 import re
@@ -10,14 +10,13 @@ import textwrap
 import time
 from pathlib import Path
 
-from lib import client, proc
+from lib import client, proc, turns
 from lib.certs import AUTHORITY
 from lib.ports import free_port
 
 ROOT = Path(__file__).resolve().parents[3]
 BINARY = Path(os.environ.get("H2CGI", ROOT / "build" / "h2cgi")).absolute()
 APPS = BINARY.parent / "apps"
-WRITER = os.environ.get("H2CGI_WRITER", "auto")
 USER = "www-data"
 READY = "h2cgi: ready"
 SANITIZER_WORDS = ("ERROR: AddressSanitizer", "runtime error:", "WARNING: ThreadSanitizer",
@@ -41,10 +40,11 @@ def make_ini(text, gateway, listens):
     """Complete an INI: [gateway] and [listen] in front, certificates for sites without."""
     keys = "".join(f"{key} = {value}\n" for key, value in gateway.items() if value is not None)
     parts = [f"[gateway]\n{keys}"]
-    for name, (address, tls) in listens.items():
-        parts.append(f"[listen {name}]\naddress = {address}\n" + ("tls = on\n" if tls else ""))
+    for name, (address, tls, *more) in listens.items():
+        parts.append(f"[listen {name}]\naddress = {address}\n" + ("tls = on\n" if tls else "")
+                     + "".join(f"{line}\n" for line in more))
     text = textwrap.dedent(text)
-    if any(tls for _, tls in listens.values()):
+    if any(tls for _, tls, *_ in listens.values()):
         text = add_certificates(text)
     return "\n".join(parts) + "\n" + text
 
@@ -61,7 +61,8 @@ def add_certificates(text):
 
 class Gateway:
     """One running gateway.  ini: sites, routes and pools; keys: of [gateway], None leaves
-    one out.  It listens on a TLS and a plain port of 127.0.0.1 unless told otherwise."""
+    one out.  It listens on a TLS and a plain port of 127.0.0.1 unless told otherwise.
+    listens: more of them, name -> (address, TLS, further lines of the section...)."""
 
     def __init__(self, place, ini, *, tls=True, plain=True, listens=None, prefix=(),
                  command=None, env=None, start=True, **keys):
@@ -98,7 +99,7 @@ class Gateway:
         gateway = {
             "user": USER if is_root() and not self.prefix else None,
             "workers": 2,
-            "writer": WRITER,
+            "writer": turns.writer(),
             "runtime_dir": self.runtime,
             "spool_dir": self.place / "spool",
             "access_log": self.access_path,
@@ -128,9 +129,8 @@ class Gateway:
         env = {**os.environ, **sanitizer_env(self.place), **self.extra_env}
         with open(self.stderr_path, "wb") as stderr:
             self.process = subprocess.Popen(
-                [*self.prefix, *command], stdin=subprocess.DEVNULL, stdout=stderr,
-                stderr=stderr, env=env, cwd="/", start_new_session=True,
-                preexec_fn=proc.end_with_parent)
+                [*self.prefix, *proc.ending_with_parent(*command)], stdin=subprocess.DEVNULL,
+                stdout=stderr, stderr=stderr, env=env, cwd="/", start_new_session=True)
 
     def wait_ready(self, timeout=30):
         def ready():
@@ -256,23 +256,28 @@ class Gateway:
 
     # ---- logs ----
 
-    def log(self):
-        if not self.stderr_path.exists():
-            return ""
-        return self.stderr_path.read_text(errors="replace")
+    def log(self, since=0):
+        """The error log from a place that mark() returned."""
+        return text_from(self.stderr_path, since).decode(errors="replace")
 
     def mark(self):
-        """A place in the error log, for wait_log(since=...)."""
-        return len(self.log())
+        """A place in the error log, for log() and wait_log(): where it ends now."""
+        return self.stderr_path.stat().st_size if self.stderr_path.exists() else 0
 
     def wait_log(self, pattern, since=0, timeout=10):
         """The first line of the error log that matches."""
+        at = since
+
         def search():
-            for line in self.log()[since:].splitlines():
+            nonlocal at
+            new = text_from(self.stderr_path, at)
+            for line in new.decode(errors="replace").splitlines():
                 if re.search(pattern, line):
                     return line
+            at += new.rfind(b"\n") + 1  # half a line is looked at again
             return None
-        return proc.wait_until(search, timeout, f"log line {pattern!r} in:\n{self.log()[since:]}")
+        return proc.wait_until(search, timeout,
+                               lambda: f"log line {pattern!r} in:\n{self.log(since)}")
 
     def access_lines(self):
         if not self.access_path.exists():
@@ -302,11 +307,32 @@ class Gateway:
         return self.fetch("h1", path, **options)
 
 
+def text_from(path, at):
+    """What a file holds from byte at on; b"" if there is none."""
+    try:
+        with open(path, "rb") as file:
+            file.seek(at)
+            return file.read()
+    except FileNotFoundError:
+        return b""
+
+
 def environ(pid):
     try:
         return Path(f"/proc/{pid}/environ").read_bytes().decode(errors="replace")
     except OSError:
         return ""
+
+
+def refused(place, lines, more=""):
+    """What h2cgi check says of a site "main" with these lines, of which the first is line 5 of
+    the file, and more behind it: "5: KEY = VALUE: why", a line each."""
+    ini = place / "wrong.ini"
+    ini.write_text(f"[listen a]\naddress = 127.0.0.1:1\n[site main]\nroot = {place}\n"
+                   f"{lines}\n{more}")
+    run = run_h2cgi("check", "-c", ini)
+    assert run.returncode == 1, run.stderr
+    return run.stderr.replace(f"{ini}:", "")
 
 
 def run_h2cgi(*args, timeout=30, prefix=(), **options):

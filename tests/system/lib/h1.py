@@ -15,9 +15,11 @@ def tls_context(alpn=("http/1.1",)):
 
 
 def connect(address, tls=False, timeout=15, context=None, sni="localhost", rcvbuf=None,
-            source=None):
-    """A connected socket to (host, port) or a unix path, with TLS if asked."""
-    family = socket.AF_UNIX if isinstance(address, str) else socket.AF_INET
+            source=None, before=b""):
+    """A connected socket to (host, port) or a unix path, with TLS if asked.  before: bytes in
+    front of everything, TLS too."""
+    family = socket.AF_UNIX if isinstance(address, str) else (
+        socket.AF_INET6 if ":" in address[0] else socket.AF_INET)
     sock = socket.socket(family, socket.SOCK_STREAM)
     sock.settimeout(timeout)
     if rcvbuf:
@@ -25,8 +27,10 @@ def connect(address, tls=False, timeout=15, context=None, sni="localhost", rcvbu
     if source:  # any of 127.0.0.0/8: a client of its own
         sock.bind((source, 0))
     sock.connect(address)
-    if family == socket.AF_INET:
+    if family != socket.AF_UNIX:
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    if before:
+        sock.sendall(before)
     if tls:
         sock = (context or tls_context()).wrap_socket(sock, server_hostname=sni)
     return sock

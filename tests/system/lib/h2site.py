@@ -1,7 +1,10 @@
 """The site of the HTTP/2 tests: files and a FastCGI application that says what it was asked.
 
-A test module imports the fixtures gateway, proto (h2 and h2c) and client from here.
+A test module imports the fixtures gateway, proto (h2 and h2c) and client from here; one that wants
+other limits makes its gateway with site().
 """
+import contextlib
+
 import pytest
 
 from lib.apps import write_file
@@ -19,9 +22,9 @@ def respond(request):
     return head + fields.encode() + b"%d:" % len(request.body) + request.body
 
 
-@pytest.fixture(scope="module")
-def gateway(module_place):
-    place = module_place
+@contextlib.contextmanager
+def site(place, **keys):
+    """keys: of [gateway]."""
     write_file(place / "public/index.html", INDEX)
     write_file(place / "public/big", b"0123456789abcdef" * (1 << 18))  # 4 MiB
     with Backend(str(place / "app.sock"), keeping(respond)) as backend:
@@ -37,10 +40,16 @@ def gateway(module_place):
             body_limit = 100K
             [pool app]
             connect = unix:{place}/app.sock
-            """) as gateway:
+            """, **keys) as gateway:
             gateway.backend = backend
             yield gateway
         assert backend.errors == []
+
+
+@pytest.fixture(scope="module")
+def gateway(module_place):
+    with site(module_place) as gateway:
+        yield gateway
 
 
 @pytest.fixture(params=["h2", "h2c"])

@@ -1,11 +1,9 @@
 """Processes as /proc shows them, and waiting for a state instead of sleeping."""
 import ctypes
 import os
-import signal
 import time
 from pathlib import Path
 
-PR_SET_PDEATHSIG = 1
 PR_SET_CHILD_SUBREAPER = 36
 
 LIBC = ctypes.CDLL(None, use_errno=True)
@@ -17,20 +15,22 @@ def become_subreaper():
         raise OSError(ctypes.get_errno(), "prctl(PR_SET_CHILD_SUBREAPER)")
 
 
-def end_with_parent():
-    """In a child before exec: SIGTERM when the test run is killed."""
-    LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
+def ending_with_parent(*command):
+    """The command, which gets SIGTERM when the test run is killed.  By a program in front of it:
+    with a preexec_fn all memory of the tests would be copied for each start."""
+    return ["setpriv", "--pdeathsig", "TERM", *command]
 
 
 def wait_until(condition, timeout=10, what="condition", every=0.01):
-    """The first true value of condition(); AssertionError once timeout seconds are over."""
+    """The first true value of condition(); AssertionError once timeout seconds are over, with
+    what, or with what it returns."""
     deadline = time.monotonic() + timeout
     while True:
         value = condition()
         if value:
             return value
         if time.monotonic() >= deadline:
-            raise AssertionError(f"not within {timeout} s: {what}")
+            raise AssertionError(f"not within {timeout} s: {what() if callable(what) else what}")
         time.sleep(every)
 
 

@@ -1,0 +1,181 @@
+/* gateway/conn_file.h: pieces of files on their way to a socket, also where sendfile() fails. */
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/sendfile.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+#include <setjmp.h>
+#include <cmocka.h>
+
+#include "../../gateway/conn_file.h"
+#include "../../gateway/err.h"
+
+enum { SIZE = 300 * 1000, PAST = 1 << 20 };
+
+/* The kernel's, or what a file system says that has none; each second call is interrupted. */
+static int refuses;
+static bool interrupts;
+static unsigned n_calls;
+
+ssize_t sendfile(int out_fd, int in_fd, off_t *offset, size_t n)
+{
+    bool even = n_calls++ % 2 == 0;
+
+    if (refuses || (interrupts && even)) {
+        errno = refuses ? refuses : EINTR;
+        return -1;
+    }
+    return syscall(SYS_sendfile, out_fd, in_fd, offset, n);
+}
+
+static struct open_file file = {.fd = -1};
+static char content[SIZE], got[SIZE];
+static int pair[2];
+
+static int make(void **state)
+{
+    char name[] = "/tmp/test_conn_file.XXXXXX";
+
+    (void)state;
+    for (size_t i = 0; i < SIZE; i++)
+        content[i] = (char)(i * 7 + i / 251);
+    file.fd = mkstemp(name);
+    if (file.fd < 0 || write(file.fd, content, SIZE) != SIZE)
+        return -1;
+    return unlink(name);
+}
+
+static int drop(void **state)
+{
+    (void)state;
+    return close(file.fd);
+}
+
+static void pair_open(void)
+{
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, pair), 0);
+}
+
+static void pair_close(void)
+{
+    close(pair[0]);
+    close(pair[1]);
+}
+
+/* What came at the other end, behind what is in got already. */
+static size_t receive(size_t have)
+{
+    ssize_t n;
+
+    while ((n = recv(pair[1], got + have, SIZE - have, 0)) > 0)
+        have += (size_t)n;
+    return have;
+}
+
+static void send_all(int64_t at, size_t n)
+{
+    struct file_piece p = {&file, at, n};
+    size_t have = 0;
+
+    pair_open();
+    while (p.n) {
+        size_t taken;
+        int err = 0;
+        enum piece_sent sent = file_piece_send(pair[0], &p, &taken, &err);
+        assert_true(sent == PIECE_SENT || sent == PIECE_BLOCKED);
+        assert_true(taken <= p.n && (sent == PIECE_SENT) == (taken == p.n));
+        p.at += (int64_t)taken;
+        p.n -= taken;
+        size_t before = have;
+        have = receive(have);
+        assert_true(sent == PIECE_SENT || have > before);
+    }
+    assert_int_equal(receive(have), n);
+    assert_memory_equal(got, content + at, n);
+    pair_close();
+}
+
+static const int refusals[] = {0, EINVAL, ENOSYS};
+
+static void test_all_is_sent(void **state)
+{
+    static const struct {
+        int64_t at;
+        size_t n;
+    } rows[] = {{0, 1}, {0, SIZE}, {1, SIZE - 1}, {4095, 4098}, {SIZE - 1, 1}};
+
+    (void)state;
+    for (size_t i = 0; i < 3 * sizeof(rows) / sizeof(rows[0]); i++) {
+        refuses = refusals[i % 3];
+        interrupts = i % 2;
+        send_all(rows[i / 3].at, rows[i / 3].n);
+    }
+    interrupts = false;
+}
+
+static void check(const struct file_piece *p, enum piece_sent want, int want_err, size_t want_n)
+{
+    size_t n = PAST;
+    int err = 0;
+
+    assert_int_equal(file_piece_send(pair[0], p, &n, &err), want);
+    assert_int_equal(err, want_err);
+    assert_int_equal(n, want_n);
+}
+
+static void test_what_fails(void **state)
+{
+    struct open_file closed = {.fd = open("/", O_RDONLY | O_CLOEXEC)}; /* no bytes to be read */
+    const struct file_piece past = {&file, SIZE - 10, 20}, gone = {&file, PAST, 1},
+                            folder = {&closed, 0, 10}, whole = {&file, 0, 10};
+
+    (void)state;
+    assert_true(closed.fd >= 0);
+    for (size_t i = 0; i < 3; i++) {
+        refuses = refusals[i];
+        pair_open();
+        check(&past, PIECE_FILE, GW_EFILE_SHORT, 10);
+        check(&gone, PIECE_FILE, GW_EFILE_SHORT, 0);
+        check(&folder, PIECE_FILE, GW_EFILE, 0);
+        close(pair[1]);
+        pair[1] = -1;
+        check(&whole, PIECE_BROKEN, 0, 0);
+        close(pair[0]);
+    }
+    refuses = EIO;
+    pair_open();
+    check(&whole, PIECE_FILE, GW_EFILE, 0);
+    pair_close();
+    refuses = 0;
+    close(closed.fd);
+}
+
+static void test_warm(void **state)
+{
+    struct file_piece p = {&file, 4000, SIZE - 4000};
+
+    (void)state;
+    file_piece_warm(&p);
+    assert_true(file_piece_is_warm(&p));
+    p.n += 4096 * 3; /* beyond the end there is nothing */
+    assert_false(file_piece_is_warm(&p));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_all_is_sent),
+        cmocka_unit_test(test_what_fails),
+        cmocka_unit_test(test_warm),
+    };
+
+    signal(SIGPIPE, SIG_IGN); /* as the gateway does */
+    return cmocka_run_group_tests(tests, make, drop);
+}
