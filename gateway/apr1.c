@@ -9,7 +9,7 @@ static const struct slice magic = {"$apr1$", 6};
 
 static const char digits[] = "./0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
 
-/* The salt of setting; n = 0: it has none. */
+/* The salt of setting; n = 0: it has none, or one that no text can have. */
 static struct slice salt_of(struct slice setting)
 {
     size_t n = 0;
@@ -19,6 +19,8 @@ static struct slice salt_of(struct slice setting)
     struct slice rest = slice_from(setting, magic.n);
     while (n < rest.n && n < APR1_SALT_MAX && rest.p[n] != '$')
         n++;
+    if (memchr(rest.p, '\0', n))
+        n = 0;
     return slice_of(rest.p, n);
 }
 

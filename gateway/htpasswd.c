@@ -96,6 +96,8 @@ const char *htpasswd_fault(struct slice hash)
 
     if (!hash.n)
         return "no hash";
+    if (memchr(hash.p, '\0', hash.n))
+        return broken;
     for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
         if (slice_starts(hash, slice_str(kinds[i].prefix)))
             return kinds[i].fault ? kinds[i].fault(hash) : kinds[i].refused;

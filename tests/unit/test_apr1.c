@@ -77,6 +77,8 @@ static void what_is_none(void **state)
     (void)state;
     for (size_t i = 0; i < sizeof(none) / sizeof(none[0]); i++)
         assert_false(apr1_is(slice_str(none[i])));
+    assert_false(apr1_is(SLICE("$apr1$ab\0d1234$KISB.4aBzP4pecxr2tTpg1")));
+    assert_false(apr1_crypt(SLICE("$apr1$ab\0d"), "x", out));
     assert_false(apr1_crypt(SLICE("$apr1$"), "x", out));
     assert_false(apr1_crypt(SLICE("$1$abcd"), "x", out));
 }

@@ -89,11 +89,28 @@ static void faults(void **state)
     }
 }
 
+/* crypt(3) would stop at it. */
+static void a_nul_is_damage(void **state)
+{
+    static const char bcrypt[] = "$2y$10$" SALT53, apr1[] = "$apr1$ab\0d1234$KISB.4aBzP4pecxr2tTpg1";
+    char hash[sizeof(bcrypt)];
+
+    (void)state;
+    memcpy(hash, bcrypt, sizeof(hash));
+    assert_null(htpasswd_fault(slice_of(hash, sizeof(hash) - 1)));
+    hash[20] = '\0';
+    assert_string_equal(htpasswd_fault(slice_of(hash, sizeof(hash) - 1)),
+                        "a hash that is cut short or damaged");
+    assert_string_equal(htpasswd_fault(slice_of(apr1, sizeof(apr1) - 1)),
+                        "a hash that is cut short or damaged");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(each_kind_of_hash),
         cmocka_unit_test(faults),
+        cmocka_unit_test(a_nul_is_damage),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
