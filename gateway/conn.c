@@ -358,6 +358,8 @@ static void conn_readable(struct conn *c)
                 conn_input_eof(c);
             return;
         }
+        if (c->state == CONN_HANDSHAKE)
+            c->handshake_rtt_ms = loop_now_ms(c->loop) - c->read_at_ms;
         c->read_at_ms = loop_now_ms(c->loop);
         if (c->state != CONN_LINGER)
             conn_input(c, scratch, (size_t)n);

@@ -174,6 +174,8 @@ struct conn {
     struct timer timer;       /* o  looks at all times below */
     uint64_t since_ms;        /* o  when it was accepted; lingering: since when */
     uint64_t read_at_ms;      /* o  last byte from the client */
+    uint64_t handshake_rtt_ms; /* o  how long TLS waited for the client's last flight: one round
+                                  trip to the client itself; 0: not known */
     uint64_t idle_since_ms;   /* o  when the last stream ended */
     uint64_t head_since_ms;   /* o  a head is awaited since, with a byte of it or, on a fresh
                                  connection, none; 0: not.  The protocol keeps it */

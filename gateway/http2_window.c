@@ -8,7 +8,7 @@
  *   - half of it and more is used up in every round trip, so that it, and not the client, is what
  *     limits the speed; and
  *   - whoever takes the body had all of it but the last window, so that it would take more; from
- *     32 MiB on all but half of it: a window that large may have been filled by a machine that is
+ *     16 MiB on all but half of it: a window that large may have been filled by a machine that is
  *     merely busy.
  *
  * It is never larger than FASTEST fills in a round trip, from which it would not gain any more.
@@ -22,13 +22,14 @@
  *
  * The round trip is measured once, by a PING, for the first body that uses half of its window; what
  * TCP knows of it ends at the nearest proxy.  Where the answer takes longer than LOOK_MS the path is
- * long, and the first step does not wait for it.  Who does not answer at all gets no second one.
+ * long, and the first step does not wait for it: it is made by what the TLS handshake took.  Who does
+ * not answer at all gets no second one.
  *
  * When the last of a window comes, the application has mostly not read it yet, and what comes next
  * is a round trip away: so whoever is refused for that is looked at once more, LOOK_MS later.
  *
- * Credit goes out for half a window at a time, as the library has it; for large ones in eighths, so
- * that the client has almost all of its window under way instead of half.
+ * Credit goes out for half a window at a time, as the library has it; for large ones in sixteenths,
+ * so that the client has almost all of its window under way instead of half.
  */
 #include "http2_session.h"
 
@@ -40,10 +41,10 @@
 #include "worker.h"
 
 enum {
-    GROWTH = 64,  /* each step costs a round trip */
+    GROWTH = 256, /* each step costs a round trip */
     LOOK_MS = 10, /* an application that reads has read by then */
     LARGE = 1024 * 1024,
-    VERY_LARGE = 32 * LARGE,
+    VERY_LARGE = 16 * LARGE,
     FASTEST = LARGE, /* bytes a millisecond: 8 Gbit/s */
 };
 
@@ -77,7 +78,7 @@ void h2_window_credit_locked(struct http2 *h, struct stream *s, size_t n)
         return;
     int64_t came = nghttp2_session_get_stream_effective_recv_data_length(h->session, s->id);
     int64_t due = came - (int64_t)hs->unconsumed; /* padding, too */
-    if (due >= (int64_t)hs->window / 8)
+    if (due >= (int64_t)hs->window / 16)
         h2_note_failure(h, nghttp2_submit_window_update(h->session, NGHTTP2_FLAG_NONE, s->id,
                                                         (int32_t)due));
 }
@@ -181,13 +182,23 @@ static bool is_taken(struct stream *s)
            s->in_total >= behind + window / 2;
 }
 
+/* How long a round trip takes, as far as is known by now. */
+static uint64_t path_ms(const struct http2 *h)
+{
+    if (h->rtt_ms)
+        return h->rtt_ms;
+    return h->conn->handshake_rtt_ms > LOOK_MS ? h->conn->handshake_rtt_ms : LOOK_MS;
+}
+
+/* What comes within the new window comes a round trip later, and its time runs from then on. */
 static void grow(const struct http2 *h, struct stream *s)
 {
     uint64_t window = h2_stream_of(s)->window;
-    uint64_t most = (h->rtt_ms ? h->rtt_ms : LOOK_MS) * FASTEST;
+    uint64_t most = path_ms(h) * FASTEST;
 
     h2_window_grow(
         s, least(most, window < VERY_LARGE ? least(GROWTH * window, VERY_LARGE) : 4 * window));
+    h2_stream_of(s)->used_since_ms = loop_now_ms(s->loop) + path_ms(h);
 }
 
 static void look_again(struct loop *l, struct timer *t)
@@ -233,7 +244,8 @@ void h2_window_consumed(struct stream *s, size_t n)
     hs->used += n;
     if (hs->used < hs->window / 2 || hs->window >= most_of(s))
         return;
-    uint64_t now = loop_now_ms(s->loop), took = now - hs->used_since_ms;
+    uint64_t now = loop_now_ms(s->loop);
+    uint64_t took = now > hs->used_since_ms ? now - hs->used_since_ms : 0;
     hs->used = 0;
     hs->used_since_ms = now;
     if (!h->rtt_ms)

@@ -35,6 +35,13 @@ static int begin(void **state)
     return 0;
 }
 
+static void give_much(void)
+{
+    mock_limits.h2_stream_window_max = 512 * MIB;
+    mock_limits.h2_connection_window = 1024 * MIB;
+    budget.limit = 1024 * MIB;
+}
+
 static struct peer *peer_begin(void)
 {
     struct peer *p = peer_new();
@@ -108,10 +115,11 @@ static uint64_t window_of(const struct stream *s)
 
 static void test_grows(void **state)
 {
+    (void)state;
+    give_much();
+    mock_limits.h2_stream_window_max = 24 * MIB;
     struct peer *p = peer_begin();
     struct stream *s = upload(p, 1, NULL);
-
-    (void)state;
     come(p, s, BASE / 2 - 1);
     assert_int_equal(p->n_frames, 0); /* a small body costs no PING */
     come(p, s, 1);
@@ -119,21 +127,21 @@ static void test_grows(void **state)
     mock_now_ms += RTT;
     pong(p);
     come(p, s, BASE / 2);
-    assert_int_equal(window_of(s), 64 * BASE);
+    assert_int_equal(window_of(s), 16 * MIB);
     assert_int_equal(count(p, NGHTTP2_PING), 0); /* once is enough */
-    assert_int_equal(credit(p), 63 * BASE + BASE / 2);
+    assert_int_equal(credit(p), 16 * MIB - BASE / 2);
+    mock_now_ms += 2 * RTT; /* it came within one: the window was known a round trip later */
+    come(p, s, 8 * MIB);
+    assert_int_equal(window_of(s), 24 * MIB); /* and no more */
     mock_now_ms += RTT;
-    come(p, s, 32 * BASE);
-    assert_int_equal(window_of(s), 8 * MIB); /* and no more */
-    mock_now_ms += RTT;
-    come(p, s, 4 * MIB);
-    assert_int_equal(window_of(s), 8 * MIB);
-    assert_int_equal(s->window_extra, 8 * MIB - BASE);
-    assert_int_equal(budget.used, 8 * MIB - BASE);
+    come(p, s, 12 * MIB);
+    assert_int_equal(window_of(s), 24 * MIB);
+    assert_int_equal(s->window_extra, 24 * MIB - BASE);
+    assert_int_equal(budget.used, 24 * MIB - BASE);
     peer_free(p);
 }
 
-/* Half a window at a time, a large one in eighths; nothing of a window is lost on the way. */
+/* Half a window at a time, a large one in sixteenths; nothing of a window is lost on the way. */
 static void test_credit(void **state)
 {
     struct peer *p = peer_begin();
@@ -146,26 +154,41 @@ static void test_credit(void **state)
     assert_int_equal(credit(p), BASE / 2);
     http2_proto.widen(s, UINT64_MAX);
     produce(p, 64 * 1024);
-    come(p, s, MIB - 1);
+    come(p, s, MIB / 2 - 1);
     assert_int_equal(credit(p), 0);
     come(p, s, 1);
-    assert_int_equal(credit(p), MIB);
+    assert_int_equal(credit(p), MIB / 2);
     peer_free(p);
 }
 
 /* The path is longer than a look takes: the first step waits for no PONG. */
 static void test_long_path(void **state)
 {
+    (void)state;
+    give_much();
     struct peer *p = peer_begin();
     struct stream *s = upload(p, 1, NULL);
-
-    (void)state;
     behind = BASE / 2; /* nothing was read yet, */
     come(p, s, BASE / 2);
     behind = 0; /* now it was */
     mock_now_ms += 10;
     mock_tick();
-    assert_int_equal(window_of(s), 64 * BASE);
+    assert_int_equal(window_of(s), 10 * MIB); /* what 10 ms can carry */
+    peer_free(p);
+}
+
+/* The TLS handshake told already how long. */
+static void test_handshake_tells(void **state)
+{
+    (void)state;
+    give_much();
+    struct peer *p = peer_begin();
+    p->c.handshake_rtt_ms = RTT;
+    struct stream *s = upload(p, 1, NULL);
+    come(p, s, BASE / 2);
+    mock_now_ms += 10;
+    mock_tick();
+    assert_int_equal(window_of(s), 16 * MIB);
     peer_free(p);
 }
 
@@ -192,7 +215,7 @@ static void test_read_a_moment_later(void **state)
     behind = 0;
     mock_now_ms += 10;
     mock_tick();
-    assert_int_equal(window_of(s), 64 * BASE);
+    assert_int_equal(window_of(s), 8 * MIB);
     peer_free(p);
 }
 
@@ -237,14 +260,7 @@ static void test_look_at_nobody(void **state)
     peer_free(p); /* while one is meant */
 }
 
-static void give_much(void)
-{
-    mock_limits.h2_stream_window_max = 512 * MIB;
-    mock_limits.h2_connection_window = 1024 * MIB;
-    budget.limit = 1024 * MIB;
-}
-
-/* From 32 MiB on for an application that is not far behind; and no more than can be used. */
+/* From 16 MiB on for an application that is not far behind; and no more than can be used. */
 static void test_very_large(void **state)
 {
     (void)state;
@@ -253,13 +269,15 @@ static void test_very_large(void **state)
     upload_known(p, 1);
     struct stream *s = upload(p, 3, NULL);
     come(p, s, BASE / 2);
-    come(p, s, 2 * MIB);
-    assert_int_equal(window_of(s), 32 * MIB);
-    behind = 16 * MIB + 1;
-    come(p, s, 16 * MIB);
-    assert_int_equal(window_of(s), 32 * MIB);
-    behind = 16 * MIB;
-    come(p, s, 16 * MIB);
+    assert_int_equal(window_of(s), 16 * MIB);
+    behind = 8 * MIB + 1;
+    come(p, s, 8 * MIB);
+    assert_int_equal(window_of(s), 16 * MIB);
+    behind = 8 * MIB;
+    come(p, s, 8 * MIB);
+    assert_int_equal(window_of(s), 64 * MIB);
+    behind = 0;
+    come(p, s, 32 * MIB);
     assert_int_equal(window_of(s), (RTT + 1) * MIB);
     peer_free(p);
 }
@@ -304,7 +322,7 @@ static void test_slow_ones(void **state)
     s->handler = &handler;
     behind = BASE;
     come(p, s, BASE / 2);
-    assert_int_equal(window_of(s), 64 * BASE);
+    assert_int_equal(window_of(s), 8 * MIB);
     peer_free(p);
 }
 
@@ -324,7 +342,7 @@ static void test_nothing_read(void **state)
     assert_int_equal(window_of(s), BASE);
     behind = BASE;
     come(p, s, BASE / 2);
-    assert_int_equal(window_of(s), 64 * BASE);
+    assert_int_equal(window_of(s), 8 * MIB);
     peer_free(p);
 }
 
@@ -429,6 +447,7 @@ int main(void)
         cmocka_unit_test_setup(test_very_large, begin),
         cmocka_unit_test_setup(test_near, begin),
         cmocka_unit_test_setup(test_long_path, begin),
+        cmocka_unit_test_setup(test_handshake_tells, begin),
         cmocka_unit_test_setup(test_read_a_moment_later, begin),
         cmocka_unit_test_setup(test_short_path, begin),
         cmocka_unit_test_setup(test_look_at_nobody, begin),
