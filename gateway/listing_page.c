@@ -69,7 +69,7 @@ static int put_size(struct buf *out, int64_t size)
     double v = (double)size;
     int unit = 0;
 
-    while (v >= 1023.95 && unit < 6) { /* what would be written as 1024.0 */
+    while (v >= 1023.5 && unit < 6) { /* what would be written as 1024 */
         v /= 1024;
         unit++;
     }
