@@ -285,13 +285,7 @@ int encode_head(struct stream *s, struct response *r)
     e->s = s;
     e->choice = choice;
     s->encoder = e;
-    if (r->content_length < 0)
-        return hold(e, r);
-    size_t made; /* nothing: there is no body yet */
-    enum coding coding = begin(e, r->content_length, &made);
-    if (!e->codec)
-        encode_drop(s);
-    return compress_head(&s->arena, coding, r);
+    return hold(e, r);
 }
 
 /* What was held back, as it is, and e is through with it. */
@@ -314,7 +308,7 @@ static int let_go(struct encoder *e)
 {
     struct stream *s = e->s;
     size_t made;
-    enum coding coding = begin(e, -1, &made);
+    enum coding coding = begin(e, e->held.content_length, &made);
     int rc = compress_head(&s->arena, coding, &e->held);
 
     if (rc < 0)
@@ -335,6 +329,14 @@ static int let_go_small(struct encoder *e)
 }
 
 /* ---- the body ---- */
+
+/* Is what came of a held response enough to let it go? */
+static bool is_enough(const struct encoder *e)
+{
+    if (e->held.content_length >= 0)
+        return e->in.n > 0;
+    return e->in.n && (int64_t)e->in.n >= e->s->route->compress->min;
+}
 
 /* What is given to a codec that has its turn need not be copied first. */
 static int put_now(struct encoder *e, const void **p, size_t *n)
@@ -360,7 +362,7 @@ int encode_put(struct stream *s, const void *p, size_t n)
         return rc;
     e->fresh = e->unflushed = true;
     list(e);
-    if (e->holds && e->in.n && (int64_t)e->in.n >= s->route->compress->min) {
+    if (e->holds && is_enough(e)) {
         rc = let_go(e);
         if (rc < 0 || !s->encoder)
             return rc;

@@ -10,8 +10,11 @@
  * Flush    as soon as the stream got nothing new for a whole turn of the loop, all it got is let
  *          out: an application that waits for its client's answer gets one, and one that
  *          writes a lot in small pieces is not flushed for each of them
- * Length   where it is not known, the head is held back until compress_min bytes are there, or
- *          the end, or such a pause
+ * Head     is held back until the codec took the first of the body, so that one that fails with
+ *          it, as for want of memory, leaves a response that goes as it is; where the length is
+ *          not known, until compress_min bytes are there, or the end; and in either case no
+ *          longer than to such a pause.  (Most of what br holds it takes with the 64th KiB or the
+ *          end: a failure there cuts the response.)
  * Turns    a worker encodes ENCODE_TURN bytes in a turn; what is more waits for its next one,
  *          first come, first served, and its handler is told that the stream is full
  * Memory   all workers' codecs count against one budget, by what one of their kind holds at

@@ -205,8 +205,7 @@ void stream_finish(struct stream *s)
     if (s->over || s->finished)
         return;
     if (s->out.left > 0) {
-        stream_log_error(s, GW_ECGI_SHORT);
-        stream_abort(s, GW_ECGI_SHORT);
+        stream_fail(s, GW_ECGI_SHORT);
         return;
     }
     s->finished = true;

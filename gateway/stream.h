@@ -217,8 +217,8 @@ int stream_file_err(struct stream *s);
 void stream_slow(struct stream *s, struct chain *ret_back);
 void stream_caught_up(struct stream *s);
 
-/* The response is complete.  Less than the announced Content-Length: the stream is aborted with
- * ECGI_SHORT. */
+/* The response is complete.  Less than the announced Content-Length: the stream fails with
+ * ECGI_SHORT (stream_fail). */
 void stream_finish(struct stream *s);
 
 /* Does the body go out as it is handed in, and not encoded?  After stream_send_head(). */

@@ -571,12 +571,19 @@ def test_wrong_values(place, section):
 # ---- heads that were held back, and then there was nothing to send ----
 
 @pytest.mark.parametrize("proto", ("h1", "h2", "h2c"))
-@pytest.mark.parametrize("sent", [b"", b"x" * 500], ids=["head", "some"])
-def test_failure_behind_a_held_head(gateway, proto, sent):
+@pytest.mark.parametrize("length, sent, end", [
+    ("", b"", "broken"),
+    ("", b"x" * 500, "broken"),
+    ("Content-Length: 5000\r\n", b"", "broken"),
+    ("Content-Length: 5000\r\n", b"", "early"),
+], ids=["head", "some", "length", "short"])
+def test_failure_behind_a_held_head(gateway, proto, length, sent, end):
     """Nothing of it went out, so the client gets an error page and not half an answer."""
     def half(conn, number):
-        head = b"Status: 201\r\nContent-Type: text/html\r\nSet-Cookie: a=b\r\n\r\n"
-        conn.send(record(STDOUT, number, head + sent) + record(STDOUT, number, b"", version=9))
+        head = f"Status: 201\r\nContent-Type: text/html\r\n{length}Set-Cookie: a=b\r\n\r\n"
+        conn.send(record(STDOUT, number, head.encode() + sent) +
+                  (record(STDOUT, number, b"", version=9) if end == "broken"
+                   else end_request(number)))
 
     gateway.application.heads["half"], gateway.application.bodies["half"] = b"", half
     for headers in (ALL, [*ALL, ("accept", "application/json")]):

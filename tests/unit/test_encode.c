@@ -1,5 +1,5 @@
 /* gateway/encode.h: a coding whose library fails with the first of the body, before the head went
- * out.  Codecs, and what takes the head and the body, are played here. */
+ * out or behind it.  Codecs, and what takes the head and the body, are played here. */
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -83,6 +83,7 @@ size_t codec_cost(enum coding coding, int level)
 
 /* ---- what goes out ---- */
 
+static int64_t head_length;
 static char head[64], body[256 * 1024];
 static size_t n_body;
 static bool ended;
@@ -94,6 +95,7 @@ int stream_pass_head(struct stream *s, const struct response *r)
     assert_string_equal(head, "");
     assert_int_equal(n_body, 0);
     snprintf(head, sizeof(head), "identity");
+    head_length = r->content_length;
     for (size_t i = 0; i < r->n_fields; i++) {
         if (slice_ieq(r->fields[i].name, SLICE("Content-Encoding")))
             snprintf(head, sizeof(head), "%.*s", SLICE_FMT(r->fields[i].value));
@@ -141,8 +143,30 @@ static const struct conf_compress conf = {
 
 static char text[200 * 1024];
 
-/* n bytes of the text, whose length nobody said, to a client that takes every coding. */
-static void answer(size_t n, size_t piece)
+/* A response of n bytes to a client that takes every coding. */
+struct answer {
+    size_t n, piece;
+    bool said;    /* its length is in its head */
+    bool pausing; /* nothing of the body comes until the head was let go, */
+    bool breaks;  /* and no library works from then on */
+};
+
+/* The text, as its handler hands it in.  False: it failed on the way. */
+static bool hand_in(struct stream *s, const struct answer *row)
+{
+    for (size_t at = 0; at < row->n; at += row->piece) {
+        size_t now = row->n - at < row->piece ? row->n - at : row->piece;
+        int rc =
+            s->encoder ? encode_put(s, text + at, now) : stream_pass_body(s, text + at, now);
+        if (rc < 0) {
+            stream_fail(s, rc);
+            return false;
+        }
+    }
+    return true;
+}
+
+static void answer(const struct answer *row)
 {
     static const struct field accept = {{"Accept-Encoding", 15}, {"zstd, br, gzip", 14}};
     static const struct field type = {{"Content-Type", 12}, {"text/plain", 10}};
@@ -151,8 +175,9 @@ static void answer(size_t n, size_t piece)
     struct conn c = {.worker = &w, .loop = w.loop};
     const struct conf_route route = {.compress = &conf};
     struct stream s = {.conn = &c, .loop = w.loop, .route = &route};
-    struct response r = {.status = 200, .fields = &type, .n_fields = 1, .content_length = -1};
+    struct response r = {.status = 200, .fields = &type, .n_fields = 1};
 
+    r.content_length = row->said ? (int64_t)row->n : -1;
     head[0] = '\0';
     n_body = 0;
     ended = false;
@@ -164,18 +189,17 @@ static void answer(size_t n, size_t piece)
     encoders_init(&w.encoders, w.loop, &budget);
     assert_int_equal(encode_head(&s, &r), 1); /* held back */
     assert_true(encode_is_held(&s));
-    for (size_t at = 0; at < n && !failed; at += piece) {
-        size_t now = n - at < piece ? n - at : piece;
-        if (s.encoder)
-            assert_int_equal(encode_put(&s, text + at, now), 0);
-        else
-            assert_int_equal(stream_pass_body(&s, text + at, now), 0);
-    }
-    if (!s.encoder || encode_finish(&s) == 0)
-        ended = true;
-    for (int turns = 0; !ended && turns < 10; turns++)
+    for (int turns = 0; row->pausing && encode_is_held(&s) && turns < 10; turns++)
         world_poll(w.loop);
-    assert_true(ended);
+    if (row->breaks)
+        memset(fails, true, sizeof(fails));
+    if (hand_in(&s, row)) {
+        if (!s.encoder || encode_finish(&s) == 0)
+            ended = true;
+        for (int turns = 0; !ended && turns < 10; turns++)
+            world_poll(w.loop);
+        assert_true(ended);
+    }
     assert_null(s.encoder);
     encoders_fini(&w.encoders);
     assert_int_equal(atomic_load(&budget.used), 0);
@@ -200,26 +224,52 @@ static void test_codings_that_fail(void **state)
     static const size_t pieces[] = {99, 16384, sizeof(text)};
 
     (void)state;
-    for (size_t i = 0; i < sizeof(text); i++)
-        text[i] = (char)('a' + i % 26);
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-        for (size_t k = 0; k < 6 * 3; k++) {
-            size_t n = sizes[k / 3], extra = rows[i].letter != 0;
+        for (size_t k = 0; k < 6 * 3 * 2; k++) {
+            const struct answer row = {
+                .n = sizes[k / 6], .piece = pieces[k / 2 % 3], .said = k % 2};
+            size_t extra = rows[i].letter != 0;
             memcpy(fails, rows[i].fails, sizeof(fails));
-            answer(n, pieces[k % 3]);
+            answer(&row);
             assert_int_equal(failed, 0);
             assert_string_equal(head, rows[i].head);
-            assert_int_equal(n_body, n + extra);
+            assert_int_equal(head_length, extra || !row.said ? -1 : (int64_t)row.n);
+            assert_int_equal(n_body, row.n + extra);
             if (extra)
                 assert_int_equal(body[0], rows[i].letter);
-            assert_memory_equal(body + extra, text, n);
+            assert_memory_equal(body + extra, text, row.n);
         }
     }
 }
 
+/* The head does not wait for a body that does not come, and has said then that it is encoded. */
+static void test_pause_behind_the_head(void **state)
+{
+    (void)state;
+    for (int k = 0; k < 4; k++) {
+        const struct answer row = {
+            .n = 4000, .piece = 1000, .said = k % 2, .pausing = true, .breaks = k / 2};
+        memset(fails, false, sizeof(fails));
+        answer(&row);
+        assert_string_equal(head, "zstd");
+        assert_int_equal(failed, row.breaks ? GW_ECODEC : 0);
+        assert_int_equal(n_body, row.breaks ? 0 : 4001);
+        if (!row.breaks)
+            assert_memory_equal(body + 1, text, 4000);
+    }
+}
+
+static void fill_text(void)
+{
+    for (size_t i = 0; i < sizeof(text); i++)
+        text[i] = (char)('a' + i % 26);
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_codings_that_fail)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_codings_that_fail),
+                                       cmocka_unit_test(test_pause_behind_the_head)};
 
+    fill_text();
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
