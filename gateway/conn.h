@@ -166,18 +166,18 @@ struct conn {
         progress_ms; /* a  when output that waits last moved; 0: none waits.  relaxed: a
                         clock, not a flag */
 
-    struct job warm;          /*    reads what is to be sent; guarded by the lease */
-    struct file_piece cold;   /*    this, */
-    bool warmed;              /* L  which was done: no second time for the same bytes */
-    struct loop_msg msg;      /*    guarded by msg_pending */
-    struct loop_task flush;   /* o  end-of-turn output, and endings */
-    struct timer timer;       /* o  looks at all times below */
-    uint64_t since_ms;        /* o  when it was accepted; lingering: since when */
-    uint64_t read_at_ms;      /* o  last byte from the client */
+    struct job warm;           /*    reads what is to be sent; guarded by the lease */
+    struct file_piece cold;    /*    this, */
+    bool warmed;               /* L  which was done: no second time for the same bytes */
+    struct loop_msg msg;       /*    guarded by msg_pending */
+    struct loop_task flush;    /* o  end-of-turn output, and endings */
+    struct timer timer;        /* o  looks at all times below */
+    uint64_t since_ms;         /* o  when it was accepted; lingering: since when */
+    uint64_t read_at_ms;       /* o  last byte from the client */
     uint64_t handshake_rtt_ms; /* o  how long TLS waited for the client's last flight: one round
                                   trip to the client itself; 0: not known */
-    uint64_t idle_since_ms;   /* o  when the last stream ended */
-    uint64_t head_since_ms;   /* o  a head is awaited since, with a byte of it or, on a fresh
+    uint64_t idle_since_ms;    /* o  when the last stream ended */
+    uint64_t head_since_ms;    /* o  a head is awaited since, with a byte of it or, on a fresh
                                  connection, none; 0: not.  The protocol keeps it */
     int queued_seen;          /* o  bytes the kernel held when output was last found waiting, */
     uint64_t progress_seen;   /* o  and progress_ms then */
