@@ -40,17 +40,26 @@ bool conn_draining(const struct conn *c)
     return c->worker->draining;
 }
 
+/* "ENAME: what it is; more", without what there is none of: of no error only more. */
+static void __attribute__((format(printf, 4, 0)))
+log_text(char *dst, size_t size, int err, const char *fmt, va_list ap)
+{
+    int n = err ? snprintf(dst, size, "%s: %s; ", gw_err_name(err), gw_err_text(err)) : 0;
+
+    if (vsnprintf(dst + n, size - (size_t)n, fmt, ap) == 0 && n)
+        dst[n - 2] = '\0';
+}
+
 void conn_log(const struct conn *c, int level, int err, const char *fmt, ...)
 {
     char text[1024];
     va_list ap;
 
     va_start(ap, fmt);
-    (void)vsnprintf(text, sizeof(text), fmt, ap);
+    log_text(text, sizeof(text), err, fmt, ap);
     va_end(ap);
-    log_line(level, "client=%s:%u conn=%llu %s: %s%s%s", c->peer_text, c->peer_port,
-             (unsigned long long)c->serial, gw_err_name(err), gw_err_text(err),
-             text[0] ? "; " : "", text);
+    log_line(level, "client=%s:%u conn=%llu %s", c->peer_text, c->peer_port,
+             (unsigned long long)c->serial, text);
 }
 
 void conn_log_stream(const struct stream *s, int level, int err, const char *fmt, ...)
@@ -60,12 +69,11 @@ void conn_log_stream(const struct stream *s, int level, int err, const char *fmt
     va_list ap;
 
     va_start(ap, fmt);
-    (void)vsnprintf(text, sizeof(text), fmt, ap);
+    log_text(text, sizeof(text), err, fmt, ap);
     va_end(ap);
-    log_line(level, "client=%s:%u%s%s conn=%llu %s: %s%s%s", remote_text(s), remote_port(s),
+    log_line(level, "client=%s:%u%s%s conn=%llu %s", remote_text(s), remote_port(s),
              s->remote ? " via=" : "", s->remote ? c->peer_text : "",
-             (unsigned long long)c->serial, gw_err_name(err), gw_err_text(err),
-             text[0] ? "; " : "", text);
+             (unsigned long long)c->serial, text);
 }
 
 /* ---- what the loop watches ---- */

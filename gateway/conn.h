@@ -224,7 +224,7 @@ const struct conf_gateway *conn_limits(const struct conn *c);
 /* True once the gateway drains: no keep-alive, GOAWAY. */
 bool conn_draining(const struct conn *c);
 
-/* One line to the error log with connection, client and err's name and text. */
+/* One line to the error log with connection, client and err's name and text; GW_OK has neither. */
 void conn_log(const struct conn *c, int level, int err, const char *fmt, ...)
     __attribute__((format(printf, 4, 5)));
 /* The same of a request: its client (remote.h), and via=PEER where a proxy speaks for it. */

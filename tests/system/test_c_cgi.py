@@ -449,7 +449,8 @@ def test_stderr_goes_to_the_log(gateway, proto):
 def test_exit_status_is_logged(gateway):
     since = gateway.mark()
     assert gateway.get("/cgi/exit-3").body == b"ok"
-    assert "pool=scripts" in gateway.wait_log("status 3|exited with 3", since)
+    gateway.wait_log(r'warn \d+: client=\S+ conn=\d+ pool=scripts request="GET /cgi/exit-3" '
+                     "ended with status 3", since)
 
 
 def test_compiled_program(gateway, proto):
