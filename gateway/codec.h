@@ -43,6 +43,10 @@ bool codec_restart(struct codec *c, int level, int64_t size);
 int codec_step(struct codec *c, enum codec_op op, struct slice *in, uint8_t *out, size_t room,
                size_t *ret_n);
 
+/* The most to be handed in at once by who has others waiting, so that he can look at the clock
+ * between the steps. */
+size_t codec_piece(enum coding coding, int level);
+
 enum coding codec_coding(const struct codec *c);
 
 /* What it holds now, and the most that one of this coding and level ever does. */

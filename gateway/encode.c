@@ -154,15 +154,34 @@ bool encode_is_held(const struct stream *s)
 
 /* ---- encoding ---- */
 
+/* n bytes, and the time since then, are this turn's. */
+static void spend(struct encoders *es, size_t n, uint64_t since_us)
+{
+    es->spent_us += clock_now_us() - since_us;
+    es->left -= n < es->left ? n : es->left;
+    if (es->spent_us >= ENCODE_TURN_US)
+        es->left = 0;
+    loop_defer(es->loop, &es->task); /* a turn begins after this one */
+}
+
+/* How much of n bytes goes in now. */
+static size_t piece_of(const struct encoder *e, size_t n)
+{
+    size_t most = codec_piece(codec_coding(e->codec), e->level);
+
+    if (most > of(e)->left)
+        most = of(e)->left;
+    return n < most ? n : most;
+}
+
 /* Do op with p[0..n), all of which is taken. */
 static int run(struct encoder *e, enum codec_op op, const void *p, size_t n)
 {
     struct encoders *es = of(e);
     struct slice in = slice_of(p, n);
+    uint64_t since_us = clock_now_us();
     int done = 0;
 
-    es->left -= n < es->left ? n : es->left;
-    loop_defer(es->loop, &es->task); /* a turn begins after this one */
     while (done == 0) {
         size_t made;
         done = codec_step(e->codec, op, &in, es->out, sizeof(es->out), &made);
@@ -172,6 +191,7 @@ static int run(struct encoder *e, enum codec_op op, const void *p, size_t n)
         if (rc < 0)
             return rc;
     }
+    spend(es, n, since_us);
     return 0;
 }
 
@@ -182,8 +202,7 @@ static int drain(struct encoder *e)
 
     while (rc == 0 && e->in.n && of(e)->left) {
         struct slice part = chain_front(&e->in);
-        if (part.n > of(e)->left)
-            part.n = of(e)->left;
+        part.n = piece_of(e, part.n);
         rc = run(e, CODEC_RUN, part.p, part.n);
         chain_drop(&e->in, part.n);
     }
@@ -204,16 +223,19 @@ static int prime(struct encoder *e, size_t *ret_made)
     *ret_made = 0;
     if (!e->in.n)
         return 0;
-    if (part.n > ENCODE_OUT)
-        part.n = ENCODE_OUT;
+    size_t most = codec_piece(codec_coding(e->codec), e->level);
+    if (most > ENCODE_OUT)
+        most = ENCODE_OUT;
+    if (part.n > most)
+        part.n = most;
     size_t before = part.n;
+    uint64_t since_us = clock_now_us();
     int rc = codec_step(e->codec, CODEC_RUN, &part, es->out, sizeof(es->out), ret_made);
     if (rc < 0)
         return rc;
     size_t taken = before - part.n;
     chain_drop(&e->in, taken);
-    es->left -= taken < es->left ? taken : es->left;
-    loop_defer(es->loop, &es->task); /* a turn begins after this one */
+    spend(es, taken, since_us);
     return 0;
 }
 
@@ -341,13 +363,16 @@ static bool is_enough(const struct encoder *e)
 /* What is given to a codec that has its turn need not be copied first. */
 static int put_now(struct encoder *e, const void **p, size_t *n)
 {
-    size_t now = *n < of(e)->left ? *n : of(e)->left;
+    int rc = 0;
 
-    if (e->holds || e->in.n || of(e)->n_waiting || now == 0)
+    if (e->holds || e->in.n || of(e)->n_waiting)
         return 0;
-    int rc = run(e, CODEC_RUN, *p, now);
-    *p = (const char *)*p + now;
-    *n -= now;
+    while (rc == 0 && *n && of(e)->left) {
+        size_t now = piece_of(e, *n);
+        rc = run(e, CODEC_RUN, *p, now);
+        *p = (const char *)*p + now;
+        *n -= now;
+    }
     return rc;
 }
 
@@ -449,6 +474,7 @@ static void turn_fn(struct loop *l, struct loop_task *task)
     (void)l;
     es->turn++;
     es->left = ENCODE_TURN;
+    es->spent_us = 0;
     while (es->first && es->first->turn != es->turn) {
         struct encoder *e = es->first;
         struct stream *s = e->s;

@@ -15,7 +15,8 @@
  *          not known, until compress_min bytes are there, or the end; and in either case no
  *          longer than to such a pause.  (Most of what br holds it takes with the 64th KiB or the
  *          end: a failure there cuts the response.)
- * Turns    a worker encodes ENCODE_TURN bytes in a turn; what is more waits for its next one,
+ * Turns    a worker encodes ENCODE_TURN bytes in a turn, and no longer than for ENCODE_TURN_US
+ *          and the piece that was begun (codec_piece); what is more waits for its next one,
  *          first come, first served, and its handler is told that the stream is full
  * Memory   all workers' codecs count against one budget, by what one of their kind holds at
  *          most.  Over it responses go out as they are, and are counted
@@ -34,8 +35,9 @@ struct response;
 struct encoder;
 
 enum {
-    ENCODE_TURN = 128 * 1024, /* bytes that go in; about 3 ms of gzip at level 5 */
-    ENCODE_OUT = 16 * 1024,   /* bytes that come out at a time */
+    ENCODE_TURN = 128 * 1024, /* bytes that go in; about 3 ms of gzip at level 5, but 20 at 9 */
+    ENCODE_TURN_US = 4000,
+    ENCODE_OUT = 16 * 1024, /* bytes that come out at a time */
 };
 
 /* Field keys:  I set at init   a atomic */
@@ -52,6 +54,7 @@ struct encoders {
     struct encoder *first, *last; /* o  to be looked at at the end of a turn */
     unsigned turn;                /* o  looks so far */
     size_t left;                  /* o  bytes that this turn may take */
+    uint64_t spent_us;            /* o  time it took so far */
     unsigned n_waiting;           /* o  encoders with bytes that wait for their turn */
     struct codec *spare[CODINGS]; /* o  of responses that ended, for the next of the level */
     int spare_level[CODINGS];     /* o */

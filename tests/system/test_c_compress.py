@@ -9,6 +9,7 @@ import zlib
 import brotli
 import pytest
 import zstandard
+from hyperframe.frame import WindowUpdateFrame
 
 from lib import client as clients
 from lib import proc
@@ -530,6 +531,27 @@ def test_client_that_waits(gateway, kind):
         if not os.environ.get("H2CGI_SAN"):
             assert proc.pss(gateway.gateway_pid()) - before < 6 * MIB
     assert endless.stopped.wait(60)
+
+
+@pytest.mark.parametrize("coding", CODINGS)
+def test_others_are_answered_meanwhile(place, coding):
+    """One worker, the slowest level, and a body that never ends."""
+    application = Application()
+    write_file(place / "public/small.html", "small\n")
+    with Backend(f"{place}/app.sock", application), Gateway(
+            place, ini(place).replace("compress = on", "\n".join(
+                ("compress = on", "gzip_level = 9", "br_level = 7", "zstd_level = 9")), 1),
+            workers=1) as gateway, dial("h2", gateway) as client, dial("h1", gateway) as other:
+        gateway.application = application
+        client.send(WindowUpdateFrame(0, window_increment=1 << 30))
+        begin_endless(gateway, client, "h2", coding)
+        (first,) = client.streams
+        for _ in range(10):
+            seen = len(client.body_so_far(first))
+            for one in (client, other):
+                assert one.fetch("GET", "/small.html").body == b"small\n"
+            assert client.wait(lambda: len(client.body_so_far(first)) > seen)
+        assert not client.streams[first].ended
 
 
 # ---- memory ----

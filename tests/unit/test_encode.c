@@ -23,7 +23,10 @@ struct codec {
     bool began;
 };
 
+enum { PIECE = 4096 };
+
 static bool fails[CODINGS];
+static bool is_slow; /* a step takes as long as a turn may */
 static unsigned n_codecs;
 
 struct codec *codec_new(enum coding coding, int level, int64_t size)
@@ -60,6 +63,8 @@ int codec_step(struct codec *c, enum codec_op op, struct slice *in, uint8_t *out
     (void)op;
     if (fails[c->coding])
         return GW_ECODEC;
+    for (uint64_t now_us = clock_now_us(); is_slow && clock_now_us() < now_us + ENCODE_TURN_US;)
+        ;
     if (head)
         out[0] = (uint8_t) "bzg"[c->coding];
     c->began = true;
@@ -67,6 +72,13 @@ int codec_step(struct codec *c, enum codec_op op, struct slice *in, uint8_t *out
     *in = slice_from(*in, n);
     *ret_n = head + n;
     return in->n == 0;
+}
+
+size_t codec_piece(enum coding coding, int level)
+{
+    (void)coding;
+    (void)level;
+    return PIECE;
 }
 
 enum coding codec_coding(const struct codec *c)
@@ -143,69 +155,69 @@ static const struct conf_compress conf = {
 
 static char text[200 * 1024];
 
-/* A response of n bytes to a client that takes every coding. */
-struct answer {
-    size_t n, piece;
-    bool said;    /* its length is in its head */
-    bool pausing; /* nothing of the body comes until the head was let go, */
-    bool breaks;  /* and no library works from then on */
+struct world {
+    struct encode_budget budget;
+    struct worker worker;
+    struct conn conn;
+    struct conf_route route;
+    struct stream stream;
 };
 
-/* The text, as its handler hands it in.  False: it failed on the way. */
-static bool hand_in(struct stream *s, const struct answer *row)
-{
-    for (size_t at = 0; at < row->n; at += row->piece) {
-        size_t now = row->n - at < row->piece ? row->n - at : row->piece;
-        int rc =
-            s->encoder ? encode_put(s, text + at, now) : stream_pass_body(s, text + at, now);
-        if (rc < 0) {
-            stream_fail(s, rc);
-            return false;
-        }
-    }
-    return true;
-}
-
-static void answer(const struct answer *row)
+/* The head of a response, its length said or -1, to a client that takes every coding. */
+static void begin(struct world *w, int64_t length)
 {
     static const struct field accept = {{"Accept-Encoding", 15}, {"zstd, br, gzip", 14}};
     static const struct field type = {{"Content-Type", 12}, {"text/plain", 10}};
-    struct encode_budget budget = {.limit = LIMIT};
-    struct worker w = {.loop = world_loop()};
-    struct conn c = {.worker = &w, .loop = w.loop};
-    const struct conf_route route = {.compress = &conf};
-    struct stream s = {.conn = &c, .loop = w.loop, .route = &route};
-    struct response r = {.status = 200, .fields = &type, .n_fields = 1};
+    struct response r = {
+        .status = 200, .fields = &type, .n_fields = 1, .content_length = length};
 
-    r.content_length = row->said ? (int64_t)row->n : -1;
+    *w = (struct world){.budget.limit = LIMIT, .worker.loop = world_loop()};
+    w->conn.worker = &w->worker;
+    w->conn.loop = w->stream.loop = w->worker.loop;
+    w->route.compress = &conf;
+    w->stream.conn = &w->conn;
+    w->stream.route = &w->route;
     head[0] = '\0';
     n_body = 0;
     ended = false;
     failed = 0;
-    arena_init(&s.arena);
-    s.req.fields = (struct field *)(uintptr_t)&accept;
-    s.req.n_fields = 1;
-    s.req.version = HTTP_1_1;
-    encoders_init(&w.encoders, w.loop, &budget);
-    assert_int_equal(encode_head(&s, &r), 1); /* held back */
-    assert_true(encode_is_held(&s));
-    for (int turns = 0; row->pausing && encode_is_held(&s) && turns < 10; turns++)
-        world_poll(w.loop);
-    if (row->breaks)
-        memset(fails, true, sizeof(fails));
-    if (hand_in(&s, row)) {
-        if (!s.encoder || encode_finish(&s) == 0)
-            ended = true;
-        for (int turns = 0; !ended && turns < 10; turns++)
-            world_poll(w.loop);
-        assert_true(ended);
-    }
-    assert_null(s.encoder);
-    encoders_fini(&w.encoders);
-    assert_int_equal(atomic_load(&budget.used), 0);
+    arena_init(&w->stream.arena);
+    w->stream.req.fields = (struct field *)(uintptr_t)&accept;
+    w->stream.req.n_fields = 1;
+    w->stream.req.version = HTTP_1_1;
+    encoders_init(&w->worker.encoders, w->worker.loop, &w->budget);
+    assert_int_equal(encode_head(&w->stream, &r), 1); /* held back */
+    assert_true(encode_is_held(&w->stream));
+}
+
+/* All of it came, or it failed; it is given the turns it needs, and nothing is left. */
+static void end(struct world *w)
+{
+    if (!failed && (!w->stream.encoder || encode_finish(&w->stream) == 0))
+        ended = true;
+    for (int turns = 0; !failed && !ended && turns < 100; turns++)
+        world_poll(w->worker.loop);
+    assert_true(failed || ended);
+    assert_null(w->stream.encoder);
+    encoders_fini(&w->worker.encoders);
+    assert_int_equal(atomic_load(&w->budget.used), 0);
     assert_int_equal(n_codecs, 0);
-    arena_fini(&s.arena);
-    loop_free(w.loop);
+    arena_fini(&w->stream.arena);
+    loop_free(w->worker.loop);
+}
+
+/* n bytes of the text in pieces. */
+static void hand_in(struct world *w, size_t n, size_t piece)
+{
+    struct stream *s = &w->stream;
+
+    for (size_t at = 0; at < n && !failed; at += piece) {
+        size_t now = n - at < piece ? n - at : piece;
+        int rc =
+            s->encoder ? encode_put(s, text + at, now) : stream_pass_body(s, text + at, now);
+        if (rc < 0)
+            stream_fail(s, rc);
+    }
 }
 
 static void test_codings_that_fail(void **state)
@@ -226,20 +238,23 @@ static void test_codings_that_fail(void **state)
     (void)state;
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
         for (size_t k = 0; k < 6 * 3 * 2; k++) {
-            const struct answer row = {
-                .n = sizes[k / 6], .piece = pieces[k / 2 % 3], .said = k % 2};
-            size_t extra = rows[i].letter != 0;
+            size_t n = sizes[k / 6], extra = rows[i].letter != 0;
+            bool said = k % 2;
+            struct world w;
             memcpy(fails, rows[i].fails, sizeof(fails));
-            answer(&row);
+            begin(&w, said ? (int64_t)n : -1);
+            hand_in(&w, n, pieces[k / 2 % 3]);
+            end(&w);
             assert_int_equal(failed, 0);
             assert_string_equal(head, rows[i].head);
-            assert_int_equal(head_length, extra || !row.said ? -1 : (int64_t)row.n);
-            assert_int_equal(n_body, row.n + extra);
+            assert_int_equal(head_length, extra || !said ? -1 : (int64_t)n);
+            assert_int_equal(n_body, n + extra);
             if (extra)
                 assert_int_equal(body[0], rows[i].letter);
-            assert_memory_equal(body + extra, text, row.n);
+            assert_memory_equal(body + extra, text, n);
         }
     }
+    memset(fails, false, sizeof(fails));
 }
 
 /* The head does not wait for a body that does not come, and has said then that it is encoded. */
@@ -247,16 +262,45 @@ static void test_pause_behind_the_head(void **state)
 {
     (void)state;
     for (int k = 0; k < 4; k++) {
-        const struct answer row = {
-            .n = 4000, .piece = 1000, .said = k % 2, .pausing = true, .breaks = k / 2};
-        memset(fails, false, sizeof(fails));
-        answer(&row);
+        bool breaks = k / 2;
+        struct world w;
+        begin(&w, k % 2 ? 4000 : -1);
+        for (int turns = 0; encode_is_held(&w.stream) && turns < 10; turns++)
+            world_poll(w.worker.loop);
         assert_string_equal(head, "zstd");
-        assert_int_equal(failed, row.breaks ? GW_ECODEC : 0);
-        assert_int_equal(n_body, row.breaks ? 0 : 4001);
-        if (!row.breaks)
+        memset(fails, breaks, sizeof(fails));
+        hand_in(&w, 4000, 1000);
+        end(&w);
+        memset(fails, false, sizeof(fails));
+        assert_int_equal(failed, breaks ? GW_ECODEC : 0);
+        assert_int_equal(n_body, breaks ? 0 : 4001);
+        if (!breaks)
             assert_memory_equal(body + 1, text, 4000);
     }
+}
+
+/* ---- turns ---- */
+
+/* No turn encodes more than it may, and what the library is slow with waits after each piece. */
+static void test_turns(void **state)
+{
+    (void)state;
+    for (int slow = 0; slow < 2; slow++) {
+        size_t n = slow ? (size_t)5 * PIECE : sizeof(text), most = slow ? PIECE : ENCODE_TURN;
+        struct world w;
+        is_slow = slow;
+        begin(&w, (int64_t)n);
+        hand_in(&w, n, sizeof(text));
+        assert_in_range(n_body, 1, most + 1);
+        for (size_t before; (before = n_body) < n + 1;) {
+            assert_true(encode_waiting(&w.stream) > 0);
+            world_poll(w.worker.loop);
+            assert_in_range(n_body - before, 1, most);
+        }
+        end(&w);
+        assert_memory_equal(body + 1, text, n);
+    }
+    is_slow = false;
 }
 
 static void fill_text(void)
@@ -268,7 +312,8 @@ static void fill_text(void)
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_codings_that_fail),
-                                       cmocka_unit_test(test_pause_behind_the_head)};
+                                       cmocka_unit_test(test_pause_behind_the_head),
+                                       cmocka_unit_test(test_turns)};
 
     fill_text();
     return cmocka_run_group_tests(tests, NULL, NULL);
