@@ -1,6 +1,7 @@
 """Passwords in front of a site: files that htpasswd and openssl made, users and groups, satisfy,
 files that change, and what wrong passwords cost."""
 import base64
+import crypt
 import os
 import re
 import signal
@@ -11,6 +12,7 @@ import pytest
 
 from lib import proc
 from lib.apps import need, write_file
+from lib.attacks import cpu_ms
 from lib.client import dial, fetch, is_h2, scheme
 from lib.gateway import Gateway
 from peers.fcgi import Backend, answer, dump, keeping
@@ -288,7 +290,7 @@ def test_wrong_ones_end(gateway, n, proto):
     victim, known = (basic(f"{who}{n}", f"{who}{n}'s") for who in ("victim", "known"))
     assert ask(known).status == 200
     for i in range(LIMIT):
-        assert ask(basic(f"victim{n}", f"guess {i}")).status == 401
+        assert ask(basic(f"victim{n}", f"guess {n} {i}")).status == 401
         assert ask([]).status == 401  # which is no guess
     refused = ask(basic(f"victim{n}", "one more"))
     assert refused.status == 429
@@ -424,3 +426,37 @@ def test_flood(place, start):
         assert gateway.get("/quick/page", headers=BOB).status == 200
     gateway.stop(how=signal.SIGQUIT)
     gateway.wait_log("drained: limits met: .*auth_busy=")
+
+
+# ---- what a refusal costs ----
+
+@pytest.mark.parametrize("kind, command, n", [
+    ("bcrypt", ["htpasswd", "-nbB", "-C", "9"], 10),
+    ("apr1", ["htpasswd", "-nbm"], 600),
+    ("yescrypt", None, 4),
+])
+def test_unknown_users_cost_as_much(place, start, kind, command, n):
+    """As those who are there, by the gateway's CPU time: nobody learns who is there by his wait."""
+    if command:
+        line = line_of("alice", command)
+    else:
+        line = f"alice:{crypt.crypt('of alice', '$y$j9T$saltsaltsalt$')}\n"
+    write_file(place / "users", line)
+    write_file(place / "public/page", "text")
+    gateway = start(f"""
+        [site main]
+        root = {place}/public
+        auth = basic
+        auth_file = {place}/users
+        """, client_exempt="127.0.0.1")
+
+    def cost(user, n):
+        before = cpu_ms(gateway.gateway_pid())
+        with dial("h1", gateway) as client:
+            for i in range(n):
+                assert client.fetch("GET", "/page", basic(user, f"guess {n} {i}")).status == 401
+        return cpu_ms(gateway.gateway_pid()) - before
+
+    cost("alice", 2)  # the first ones are of new threads and memory
+    known, unknown = cost("alice", n), cost("nobody", n)
+    assert 0.5 < unknown / known < 2, (known, unknown)

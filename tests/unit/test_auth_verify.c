@@ -1,6 +1,71 @@
 /* gateway/auth_verify.h: one verification for all that wait for it, and how many there may be. */
 #include "auth_world.h"
 
+/* ---- each hash that a password is held against ---- */
+
+#define htpasswd_matches htpasswd_matches_really
+#include "../../gateway/htpasswd.c"
+#undef htpasswd_matches
+
+bool htpasswd_matches(struct slice hash, const char *password);
+
+static char verified[4][256];
+static size_t n_verified;
+
+bool htpasswd_matches(struct slice hash, const char *password)
+{
+    if (n_verified < 4)
+        snprintf(verified[n_verified], sizeof(verified[0]), "%.*s", SLICE_FMT(hash));
+    n_verified++;
+    return htpasswd_matches_really(hash, password);
+}
+
+/* What it costs to refuse value: one verification, of the hash in ret. */
+static void refusal(const char *value, char ret[256])
+{
+    struct asked q;
+
+    n_verified = 0;
+    ask(&q, value);
+    run_job();
+    assert_int_equal(q.err, GW_EUNAUTHORIZED);
+    end(&q);
+    assert_int_equal(n_verified, 1);
+    memcpy(ret, verified[0], 256);
+}
+
+/* Whether there is a user cannot be told from the work that a refusal is: who is not there is
+ * held against a hash of the file, so one of the same kind and cost. */
+static void unknown_users_cost_as_much(void **state)
+{
+    static const char *const kinds[] = {
+        "$2b$04$abcdefghijklmnopqrstuuSNPiZZ6TBsXfDzKPiZJ1Vb9EsfF6yCi",
+        "$apr1$abcd1234$KISB.4aBzP4pecxr2tTpg1",
+        "$5$rounds=1000$saltsalt$2sEjuBZ0RQeWKxqyaKNQmVAJKGgRzHvgwcjqFXDDLmA",
+        "$y$j75$abcdefgh$Mc9VpLVJRUYU5dbRvV/VJ4U4rdZVPBbbZDj1VUZ0uN2",
+    };
+    char text[512], known[256], unknown[256];
+
+    (void)state;
+    is_exempt = true;
+    for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
+        assert_null(htpasswd_fault(slice_str(kinds[i])));
+        snprintf(text, sizeof(text), "carol:%s\nalice:%s\n", kinds[i], kinds[i]);
+        write_to(file, text);
+        refusal(ALICE_WRONG, known);
+        refusal(BOB_SECRET, unknown);
+        assert_string_equal(known, kinds[i]);
+        assert_string_equal(unknown, kinds[i]);
+    }
+    write_to(file, "alice:plain\n"); /* a hash that is not taken is as none */
+    refusal(ALICE_WRONG, known);
+    refusal(BOB_SECRET, unknown);
+    assert_string_equal(known, htpasswd_dummy.p);
+    assert_string_equal(unknown, htpasswd_dummy.p);
+}
+
+/* ---- requests ---- */
+
 static void client_gone_meanwhile(void **state)
 {
     struct asked q[3];
@@ -96,6 +161,7 @@ static void bounded_work(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(unknown_users_cost_as_much, setup, teardown),
         cmocka_unit_test_setup_teardown(client_gone_meanwhile, setup, teardown),
         cmocka_unit_test_setup_teardown(one_for_all, setup, teardown),
         cmocka_unit_test_setup_teardown(bounded_work, setup, teardown),
