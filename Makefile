@@ -2,7 +2,7 @@
 # make run        install what the build needs, build, show the demo site
 # make check      unit, system, and what starts threads under TSan; three minutes
 # make test       install what the tests need, run everything, with both sanitizers
-# make lint       GCC and Clang with warnings as errors, clang-tidy
+# make lint       GCC and Clang with warnings as errors, clang-tidy, pyflakes
 # make fuzz       the fuzz targets (scripts/fuzz runs them and says what they reached)
 # make format     clang-format, in place
 # make install    PREFIX=/usr/local, DESTDIR=
@@ -174,6 +174,7 @@ test:
 lint:
 	+$(MAKE) B=build-lint/gcc CC=gcc WERROR=-Werror TEST_CFLAGS= unit-objects
 	+$(MAKE) B=build-lint/clang CC=clang WERROR=-Werror TEST_CFLAGS= unit-objects tidy format-check
+	/usr/bin/python3 tests/flakes.py
 
 unit-objects: $(call objects,$(SRC) $(APP_SRC) $(UNIT_SRC) $(FUZZ_SRC) tests/fuzz/replay.c)
 

@@ -7,7 +7,6 @@ import pytest
 
 from lib.apps import write_file
 from lib.gateway import Gateway
-from lib.h1 import H1
 
 DATA = bytes(range(256)) * 4  # 1024 bytes
 MTIME = 1700000000

@@ -10,7 +10,6 @@ from h1_rows import ROWS
 from lib.apps import write_file
 from lib.gateway import BINARY, Gateway
 from lib.h1 import H1
-from lib.message import Refused
 from peers.fcgi import Backend, keeping
 
 PAGE = b"front page\n"

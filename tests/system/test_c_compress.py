@@ -1,6 +1,5 @@
 """Compression of responses: which, for whom, what their heads say, and that what was sent arrives
 before more is sent.  Decoded by Python's zlib, Google's brotli and zstd's own library."""
-import json
 import os
 import signal
 import threading
@@ -16,7 +15,6 @@ from lib import proc
 from lib.apps import write_file
 from lib.client import dial, is_h2, scheme
 from lib.gateway import Gateway, refused
-from lib.message import Truncated
 from peers.fcgi import STDOUT, Backend, answer, end_request, record
 
 KIB, MIB = 1 << 10, 1 << 20

@@ -15,7 +15,7 @@ from lib.apps import need, write_file
 from lib.attacks import cpu_ms
 from lib.client import dial, fetch, is_h2, scheme
 from lib.gateway import Gateway
-from peers.fcgi import Backend, answer, dump, keeping
+from peers.fcgi import Backend, dump, keeping
 
 PROTOCOLS = ("h1", "h1s", "h2", "h2c")
 LIMIT = 3

@@ -9,7 +9,7 @@ from lib import proc
 from lib.apps import app, write_file
 from lib.client import dial
 from lib.gateway import Gateway
-from lib.message import Refused, Truncated
+from lib.message import Truncated
 from peers.fcgi import FILTER, Backend, answer, keeping
 
 PROTOCOLS = ("h1", "h2", "h2c")

@@ -179,15 +179,15 @@ def test_hostile_runner(place, start):
     """Its user may write what it likes: numbers are all that comes of it, and the page cannot
     be made smaller."""
     probe = script(place, "probe", "")
-    write_script(probe, f"""\
+    write_script(probe, """\
         #!/usr/bin/python3
-        import mmap, os, re, struct
+        import os
         runner = os.getppid()
         said = []
-        for line in open(f"/proc/{{runner}}/maps"):
+        for line in open(f"/proc/{runner}/maps"):
             if "h2cgi-usage" in line:
                 begin, end = line.split()[0].split("-")
-                path = f"/proc/{{runner}}/map_files/{{begin}}-{{end}}"
+                path = f"/proc/{runner}/map_files/{begin}-{end}"
                 try:
                     os.truncate(path, 0)
                     said.append("truncated")

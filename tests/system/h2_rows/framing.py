@@ -1,5 +1,5 @@
 """RFC 9113 3.4, 4 and 6: the preface, sizes and what each type of frame may hold."""
-from h2_rows.row import *
+from h2_rows.row import *  # noqa: F403
 
 OPEN = headers(1, post(), end=False)
 STALLED = settings((INITIAL_WINDOW_SIZE, 0))  # answers wait with their bodies

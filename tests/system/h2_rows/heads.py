@@ -1,5 +1,5 @@
 """RFC 9113 8: requests that are malformed are reset, and no page tells why."""
-from h2_rows.row import *
+from h2_rows.row import *  # noqa: F403
 
 
 def bad(section, name, fields, end=True, on=("h2c",)):

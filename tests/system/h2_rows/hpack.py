@@ -1,5 +1,5 @@
 """RFC 7541: header blocks that do not decode end the connection (RFC 9113 4.3)."""
-from h2_rows.row import *
+from h2_rows.row import *  # noqa: F403
 
 START = block(request(path="/")[:3])
 PATH = block([(":path", APP)])

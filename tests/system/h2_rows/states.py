@@ -1,5 +1,5 @@
 """RFC 9113 5: every frame in every state of a stream, and the rules of stream identifiers."""
-from h2_rows.row import *
+from h2_rows.row import *  # noqa: F403
 
 # How stream 1 comes into a state; what is sent there; what comes of it.  The first row of a state
 # that may be entered by different ways stands for the way that is named.
