@@ -5,12 +5,14 @@ import threading
 
 import pytest
 
-from hyperframe.frame import PushPromiseFrame, RstStreamFrame, SettingsFrame, WindowUpdateFrame
+from hyperframe.frame import (DataFrame, PushPromiseFrame, RstStreamFrame, SettingsFrame,
+                              WindowUpdateFrame)
 
 from lib.apps import need, write_file
 from lib.client import curl, dial, scheme
 from lib.frames import CANCEL, H2, Stream, text
 from lib.gateway import Gateway, refused
+from lib.order import sequence
 from peers.fcgi import Backend, keeping
 
 H2S = ("h2", "h2c")
@@ -81,6 +83,9 @@ def gateway(module_place, backend):
     for name in ("style.css", "app.js", "a b", *(f"n{i}" for i in range(40))):
         write_file(place / "public" / name, b"body of " + name.encode())
     write_file(place / "public/large", b"x" * 300000)
+    write_file(place / "public/first", b"x" * 65535)
+    for name in ("half", "paged/page"):  # they fit their streams' buffers
+        write_file(place / "public" / name, b"x" * 98304)
     ini = f"""
         [site main]
         root = {place}/public
@@ -99,6 +104,9 @@ def gateway(module_place, backend):
         [route main /unpushed/]
         pool = app
         push = off
+        [route main /paged/]
+        root = {place}/public/paged
+        header.Link = </half>; rel=preload
         [route main /private/]
         auth = basic
         auth_file = {place}/passwords
@@ -337,19 +345,27 @@ def test_refused_by_the_client(gateway, backend):
         assert client.fetch("GET", "/app.js").body == b"body of app.js"
 
 
-def test_page_goes_first(gateway, backend):
-    """A pushed stream has the urgency below its page's."""
-    size = 400000
-    head = ("Status: 200\r\nContent-Type: text/html\r\n"
-            "Link: </large>; rel=preload\r\n\r\n").encode()
-    backend.serve = keeping(lambda request: head + b"p" * size)
-    with connect(gateway, flow=False, settings={
-            SettingsFrame.INITIAL_WINDOW_SIZE: 1 << 20}) as client:
-        number = client.request("GET", "/app/x")
-        client.wait(lambda: client.streams[number].has_head)
-        assert client.ping()
+def test_page_goes_first(gateway):
+    """A pushed stream has the urgency below its page's.  Both are ready before the first byte may
+    go, and by its number the pushed one would be first."""
+    with connect(gateway, flow=False,
+                 settings={SettingsFrame.INITIAL_WINDOW_SIZE: 1 << 20}) as client:
+        assert len(client.fetch("GET", "/first").body) == 65535  # all that the connection may
+        number = client.request("GET", "/paged/page")
+        assert client.wait(lambda: client.promised)
         (pushed, _, _), = client.promised.values()
-        assert len(client.body_so_far(number)) >= len(client.body_so_far(pushed))
+        assert pushed < number
+        streams = [client.streams[n] for n in (number, pushed)]
+        assert client.wait(lambda: all(stream.has_head for stream in streams))
+        assert client.ping()
+        client.send(WindowUpdateFrame(0, window_increment=1 << 20))
+        came = []
+        while not all(stream.ended for stream in streams):
+            frame = client.pump()
+            assert frame is not None, "the connection ended"
+            if isinstance(frame, DataFrame) and frame.data:
+                came.append((frame.stream_id, len(frame.data)))
+        assert sequence(came) == [number, pushed]
 
 
 def test_goaway(start, place):
