@@ -1,7 +1,6 @@
 """HTTP/2 rules that take more than frames in a row: limits, credit, and GOAWAY in two steps."""
 import os
 import signal
-import threading
 
 import pytest
 from hyperframe.frame import (DataFrame, GoAwayFrame, PingFrame, RstStreamFrame, SettingsFrame,
@@ -10,8 +9,7 @@ from hyperframe.frame import (DataFrame, GoAwayFrame, PingFrame, RstStreamFrame,
 from lib.client import dial
 from lib.frames import (CANCEL, FLOW_CONTROL_ERROR, FRAME_SIZE_ERROR, NO_ERROR, PREFACE,
                         PROTOCOL_ERROR, REFUSED_STREAM)
-from lib.h2site import INDEX, client, get, proto, site  # noqa: F401
-from peers.fcgi import OK_HEAD, Backend, answer
+from lib.h2site import INDEX, client, get, proto, site, slow_site  # noqa: F401
 
 EVERY = (1 << 31) - 1
 WINDOW = 256 * 1024
@@ -25,29 +23,9 @@ def gateway(module_place):
 
 
 @pytest.fixture
-def slow(place, start):
-    """A gateway whose application reads no body, and does not answer, until .go is set."""
-    go, entered = threading.Event(), threading.Semaphore(0)
-
-    def serve(conn):
-        request = conn.begin()
-        entered.release()
-        go.wait(20)
-        conn.stdin(request)
-        conn.send(answer(request.number, OK_HEAD + b"finished\n"))
-
-    with Backend(str(place / "app.sock"), serve) as backend:
-        gateway = start(f"""
-            [site main]
-            root = {place}/public
-            [route main /]
-            pool = app
-            [pool app]
-            connect = unix:{place}/app.sock
-            """, **SMALL)
-        gateway.go, gateway.entered, gateway.backend = go, entered, backend
+def slow(place):
+    with slow_site(place, **SMALL) as gateway:
         yield gateway
-        go.set()
 
 
 # ---- 5.1.2: more streams than allowed ----

@@ -2,7 +2,6 @@
 import os
 import signal
 import socket
-import threading
 
 import pytest
 from hyperframe.frame import GoAwayFrame, WindowUpdateFrame
@@ -10,8 +9,8 @@ from hyperframe.frame import GoAwayFrame, WindowUpdateFrame
 from lib.client import curl, dial
 from lib.frames import H2, NO_ERROR
 from lib.h1 import H1
-from lib.h2site import client, gateway, proto  # noqa: F401
-from peers.fcgi import OK_HEAD, Backend, answer, keeping
+from lib.h2site import client, gateway, proto, slow_site  # noqa: F401
+from peers.fcgi import Backend, answer
 
 
 def test_client_goaway_lets_streams_finish(client):
@@ -32,66 +31,36 @@ def test_client_that_half_closes_the_plain_socket(gateway):
         assert len(client.response(number).body) == 4 << 20
 
 
-def test_drain(place, start, proto):
+def test_drain(place, proto):
     """SIGQUIT: GOAWAY, what is under way finishes, then the connection and all ends."""
-    go, entered = threading.Event(), threading.Semaphore(0)
-
-    def respond_later(request):
-        entered.release()
-        go.wait(20)
-        return OK_HEAD + b"finished\n"
-
-    with Backend(str(place / "app.sock"), keeping(respond_later)):
-        gateway = start(f"""
-            [site main]
-            root = {place}/public
-            [route main /]
-            pool = app
-            [pool app]
-            connect = unix:{place}/app.sock
-            """)
+    with slow_site(place) as gateway:
         with dial(proto, gateway) as client:
             number = client.request(path="/x")
-            assert entered.acquire(timeout=10)
+            assert gateway.entered.acquire(timeout=10)
             os.kill(gateway.pid, signal.SIGQUIT)
             assert client.wait_goaway() == NO_ERROR
-            go.set()
+            gateway.go.set()
             assert client.response(number).body == b"finished\n"
             assert client.wait_eof()
             assert client.goaway.last_stream_id == number
         gateway.finish()
 
 
-def test_drain_of_http1(place, start):
-    go, entered = threading.Event(), threading.Semaphore(0)
-
-    def respond_later(request):
-        entered.release()
-        go.wait(20)
-        return OK_HEAD + b"finished\n"
-
-    with Backend(str(place / "app.sock"), keeping(respond_later)):
-        gateway = start(f"""
-            [site main]
-            root = {place}/public
-            [route main /]
-            pool = app
-            [pool app]
-            connect = unix:{place}/app.sock
-            """)
+def test_drain_of_http1(place):
+    with slow_site(place) as gateway:
         with H1(gateway.address()) as busy, H1(gateway.address()) as idle:
-            go.set()
+            gateway.go.set()
             assert idle.fetch("GET", "/x").status == 200
-            assert entered.acquire(timeout=10)
-            go.clear()
+            assert gateway.entered.acquire(timeout=10)
+            gateway.go.clear()
             busy.request("GET", "/x")
-            assert entered.acquire(timeout=10)
+            assert gateway.entered.acquire(timeout=10)
             os.kill(gateway.pid, signal.SIGQUIT)
             assert idle.closed()
             with pytest.raises(OSError):
                 for _ in range(1000):
                     socket.create_connection(gateway.address(), timeout=1).close()
-            go.set()
+            gateway.go.set()
             response = busy.response()
             assert response.body == b"finished\n"
             assert busy.closed()

@@ -4,13 +4,14 @@ A test module imports the fixtures gateway, proto (h2 and h2c) and client from h
 other limits makes its gateway with site().
 """
 import contextlib
+import threading
 
 import pytest
 
 from lib.apps import write_file
 from lib.client import dial
 from lib.gateway import Gateway
-from peers.fcgi import OK_HEAD, Backend, keeping
+from peers.fcgi import OK_HEAD, Backend, answer, keeping
 
 INDEX = b"front page\n"
 
@@ -44,6 +45,35 @@ def site(place, **keys):
             gateway.backend = backend
             yield gateway
         assert backend.errors == []
+
+
+@contextlib.contextmanager
+def slow_site(place, **keys):
+    """Its application reads no body, and does not answer, until .go is set; each request that it
+    has raises .entered."""
+    go, entered = threading.Event(), threading.Semaphore(0)
+
+    def serve(conn):
+        request = conn.begin()
+        entered.release()
+        go.wait(20)
+        conn.stdin(request)
+        conn.send(answer(request.number, OK_HEAD + b"finished\n"))
+
+    with Backend(str(place / "app.sock"), serve) as backend:
+        with Gateway(place, f"""
+            [site main]
+            root = {place}/public
+            [route main /]
+            pool = app
+            [pool app]
+            connect = unix:{place}/app.sock
+            """, **keys) as gateway:
+            gateway.go, gateway.entered, gateway.backend = go, entered, backend
+            try:
+                yield gateway
+            finally:
+                go.set()
 
 
 @pytest.fixture(scope="module")
