@@ -1,36 +1,18 @@
 #include "descend.h"
 
-#include <ctype.h>
-#include <dirent.h>
-#include <errno.h>
-#include <fcntl.h>
 #include <signal.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/wait.h>
 #include <time.h>
-#include <unistd.h>
 
-/* proc(5): "pid (comm) state ppid ..."; comm may hold anything, so look behind the last ')'. */
-static pid_t parent_of(const char *pid)
-{
-    char path[32], text[512];
+#include "procfs.h"
 
-    (void)snprintf(path, sizeof path, "/proc/%.15s/stat", pid);
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
-    if (fd < 0)
-        return -1;
-    ssize_t n = read(fd, text, sizeof text - 1);
-    close(fd);
-    if (n <= 0)
-        return -1;
-    text[n] = '\0';
-    const char *at = strrchr(text, ')');
-    if (!at || strlen(at) < 5)
-        return -1;
-    return (pid_t)strtol(at + 4, NULL, 10);
-}
+/* One look at all children. */
+struct look {
+    const pid_t *keep;
+    size_t n_keep;
+    unsigned n;       /* those there are, but for what is kept */
+    unsigned n_ended; /* and of these, those that had ended and are collected */
+};
 
 static bool is_kept(pid_t pid, const pid_t *keep, size_t n)
 {
@@ -41,31 +23,19 @@ static bool is_kept(pid_t pid, const pid_t *keep, size_t n)
     return false;
 }
 
-/* One look at all children: those that ended are collected, the others are sent SIGKILL.
- * Returns how many there are; *n_ended counts the collected ones. */
-static unsigned kill_children(const pid_t *keep, size_t n_keep, unsigned *n_ended)
+/* Collect it if it ended, or send it SIGKILL. */
+static void end_child(void *user, pid_t pid)
 {
-    DIR *dir = opendir("/proc");
-    struct dirent *d;
-    unsigned n = 0;
+    struct look *l = user;
 
-    if (!dir)
-        return 0;
-    while ((d = readdir(dir))) {
-        if (!isdigit((unsigned char)d->d_name[0]) || parent_of(d->d_name) != getpid())
-            continue;
-        pid_t pid = (pid_t)strtol(d->d_name, NULL, 10);
-        /* Never 0 or less: that is this process's own group, or everybody. */
-        if (pid <= 1 || is_kept(pid, keep, n_keep))
-            continue;
-        n++;
-        if (waitpid(pid, NULL, WNOHANG) == pid)
-            (*n_ended)++;
-        else
-            kill(pid, SIGKILL);
-    }
-    closedir(dir);
-    return n;
+    /* Never 0 or less: that is this process's own group, or everybody. */
+    if (pid <= 1 || is_kept(pid, l->keep, l->n_keep))
+        return;
+    l->n++;
+    if (waitpid(pid, NULL, WNOHANG) == pid)
+        l->n_ended++;
+    else
+        kill(pid, SIGKILL);
 }
 
 unsigned descend_kill(const pid_t *keep, size_t n_keep, unsigned limit_ms)
@@ -74,7 +44,10 @@ unsigned descend_kill(const pid_t *keep, size_t n_keep, unsigned limit_ms)
     unsigned n_ended = 0;
 
     for (unsigned ms = 0; ms <= limit_ms; ms += 2) {
-        if (kill_children(keep, n_keep, &n_ended) == 0)
+        struct look l = {.keep = keep, .n_keep = n_keep};
+        procfs_children(end_child, &l);
+        n_ended += l.n_ended;
+        if (l.n == 0)
             break;
         nanosleep(&pause, NULL);
     }
