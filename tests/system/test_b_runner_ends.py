@@ -1,11 +1,11 @@
 """h2cgi-run: how scripts end, and that nothing of them is left."""
 import signal
-import subprocess
 import time
 
 import pytest
 
 from fcgi_client import head
+from lib import proc
 from lib.runner import runner, wait_for  # noqa: F401
 from peers.fcgi import STDIN, record, stream
 
@@ -155,15 +155,16 @@ if os.fork() == 0:
 
 
 def test_leftovers_without_a_mark_end_too(runner):
-    r = runner("--timeout=500ms", "--grace=100ms")
-    path = r.sh("clean", "printf '\\n'; "
-                         "env -i setsid sleep 600.125 >/dev/null 2>&1 & sleep 0.1\n")
+    r = runner("--timeout=1s", "--grace=100ms")
+    path = r.sh("clean", f"""
+        cd {r.place}
+        printf '\\n'
+        env -i setsid sh -c 'echo $$ >begun; mv begun pid; exec sleep 600' >/dev/null 2>&1 &
+        until test -e pid; do sleep 0.01; done
+        """)
     assert r.get(path).app_status == 0
-
-    def there():
-        return subprocess.run(["pgrep", "-fx", "sleep 600.125"], capture_output=True).stdout
-    assert there()
-    assert wait_for(lambda: not there(), 5)
+    pid = int((r.place / "pid").read_text())
+    assert wait_for(lambda: not proc.alive(pid), 5)
 
 
 def test_abort_leaves_leftovers_of_others_alone(runner):

@@ -45,9 +45,14 @@ class Load:
 
 
 def watch_processes(gateway, over, seen):
-    """How many there were at a time, as often as one can look."""
+    """How many there were at a time, as often as one can look.  Nobody may come or go during a
+    look: the old one could be gone that was listed, and the new one not be listed yet."""
+    spawner = gateway.spawner_pid()
     while not over.is_set():
-        seen.append(len(gateway.pool_pids()))
+        before = proc.children(spawner)
+        n = len(gateway.pool_pids())
+        if proc.children(spawner) == before:
+            seen.append(n)
 
 
 @pytest.mark.threads
