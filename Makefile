@@ -67,7 +67,8 @@ FUZZ := $(patsubst tests/fuzz/%.c,$(B)/fuzz/%,$(FUZZ_SRC))
 REPLAY := $(patsubst tests/fuzz/%.c,$(B)/replay/%,$(FUZZ_SRC))
 BENCH := $(patsubst tests/bench/%.c,$(B)/bench/%,$(wildcard tests/bench/*.c))
 PEERS := $(patsubst tests/peers/%.c,$(B)/peers/%,$(wildcard tests/peers/*.c)) \
-	$(patsubst tests/peers/%.go,$(B)/peers/%,$(wildcard tests/peers/*.go))
+	$(patsubst tests/peers/%.go,$(B)/peers/%,$(wildcard tests/peers/*.go)) \
+	$(filter %h1parse %h1chunk %llhttp,$(REPLAY))
 # Without modules: the standard library alone, and nothing is fetched.
 GO = GO111MODULE=off GOPATH=$(CURDIR)/build/go GOCACHE=$(CURDIR)/build/go/cache go
 
@@ -84,7 +85,7 @@ apps: $(APPS)
 tests: all peers $(UNIT) $(REPLAY)
 	$(if $(NO_LLHTTP),@echo 'fuzz_llhttp left out: node-llhttp is not installed')
 
-# Backends and clients of the system tests.
+# Backends and clients of the system tests, and the fuzz targets that they run.
 peers: $(PEERS)
 
 bench: all $(BENCH)

@@ -5,6 +5,7 @@ H2CGI_WRITER  writer mode of the gateways: auto, always; mixed: the file's name 
 H2CGI_QUICK   two: each test over h1 and h2, which are both protocols and both transports, and
               over the other two only where it has no such twin
               one: each over one of its protocols, in turn
+              each: each test once, with one of all its rows
 """
 import os
 import re
@@ -34,7 +35,9 @@ def left_out(nodeids):
     gone = set()
     quick = os.environ.get("H2CGI_QUICK")
     if quick == "one":
-        gone |= all_but_one(nodeids)
+        gone |= all_but_one(nodeids, lambda nodeid: PROTOCOL.sub("*", nodeid))
+    elif quick == "each":
+        gone |= all_but_one(nodeids, lambda nodeid: nodeid.partition("[")[0])
     elif quick:
         gone |= {nodeid for nodeid in nodeids if has_twin(nodeid, nodeids)}
     if os.environ.get("H2CGI_WRITER") == "rest":
@@ -47,10 +50,10 @@ def has_twin(nodeid, nodeids):
     return twin != nodeid and twin in nodeids
 
 
-def all_but_one(nodeids):
-    """Of each test's rows that differ in the protocol alone."""
+def all_but_one(nodeids, name_of):
+    """Of those that have one name."""
     rows = {}
     for nodeid in sorted(nodeids):
-        rows.setdefault(PROTOCOL.sub("*", nodeid), []).append(nodeid)
+        rows.setdefault(name_of(nodeid), []).append(nodeid)
     return {nodeid for name, same in rows.items()
             for i, nodeid in enumerate(same) if i != turn(name, len(same))}
