@@ -40,9 +40,6 @@ def gateway(module_place):
     os.symlink("nowhere", root / "links/dangling")
     os.mkfifo(root / "links/fifo")
     (root / "empty").mkdir()
-    (root / "many").mkdir()
-    for i in range(COUNT):
-        os.close(os.open(root / "many" / f"{i:05}", os.O_CREAT | os.O_WRONLY))
     write_file(root / "off/x", "x")
     with Gateway(place, f"""
         [site main]
@@ -56,6 +53,15 @@ def gateway(module_place):
         hidden = on
         """) as gateway:
         yield gateway
+
+
+@pytest.fixture(scope="module")
+def many(module_place):
+    """A folder of COUNT files."""
+    folder = module_place / "public/many"
+    folder.mkdir(parents=True)
+    for i in range(COUNT):
+        os.close(os.open(folder / f"{i:05}", os.O_CREAT | os.O_WRONLY))
 
 
 @pytest.fixture(params=PROTOCOLS)
@@ -168,7 +174,7 @@ def test_root_has_nothing_above(gateway, proto):
     assert "../" not in gateway.fetch(proto, "/").text
 
 
-def test_many(gateway, proto):
+def test_many(gateway, many, proto):
     """Bounded, and said so; the connection goes on."""
     with dial(proto, gateway) as client:
         for _ in range(2):

@@ -368,8 +368,9 @@ def git_site(place):
 
 
 # git speaks no h2c by prior knowledge
-@pytest.mark.parametrize("scheme, http", [("http", "HTTP/1.1"), ("https", "HTTP/1.1"),
-                                          ("https", "HTTP/2")])
+@pytest.mark.parametrize("scheme, http", [
+    ("http", "HTTP/1.1"), pytest.param("https", "HTTP/1.1", marks=pytest.mark.slow),
+    ("https", "HTTP/2")])
 def test_git(place, start, http, scheme):
     """clone by anybody, push with a password; bodies gzip'd and in chunks of unknown length."""
     gateway = start(git_site(place))

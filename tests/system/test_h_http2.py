@@ -2,7 +2,6 @@
 import ssl
 import subprocess
 
-import httpx
 import pytest
 from hyperframe.frame import (ContinuationFrame, DataFrame, HeadersFrame, PingFrame,
                               PriorityFrame, SettingsFrame)
@@ -214,6 +213,7 @@ def test_nghttp(gateway, proto):
 
 
 def test_httpx(gateway):
+    import httpx  # takes as long as all other modules, in each worker of pytest
     with httpx.Client(http2=True, verify=False) as client:
         response = client.post(gateway.url("h2", "/app/x"), content=b"abc")
         assert response.http_version == "HTTP/2"

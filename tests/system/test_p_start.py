@@ -18,7 +18,8 @@ def spawn_ini(place, command, **keys):
             f"[pool app]\nspawn = {command}\n{lines}")
 
 
-@pytest.mark.parametrize("processes", ["1", "3", "0-3"])
+@pytest.mark.parametrize("processes", ["1", *(pytest.param(more, marks=pytest.mark.slow)
+                                              for more in ("3", "0-3"))])
 def test_where_all_fail_nobody_waits(place, start, processes):
     """Each lives for a while before it fails, so that there is always one being started."""
     bad = write_file(place / "bad", "")

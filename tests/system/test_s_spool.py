@@ -1,5 +1,6 @@
 """Bodies that wait: in memory, in a file, at a limit, on a full disk; in both directions."""
 import os
+import socket
 import subprocess
 import time
 
@@ -209,6 +210,7 @@ def waits_and_gets_all(gateway, flow, most):
         flow.wait_stall()
         assert flow.sent < most
         assert gateway.get("/index.html").body == b"front\n"
+        slow.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, MIB)  # it has shown enough
         assert slow.response().body == flow.block * 32 * flow.n
     assert " error " not in gateway.log()
 
