@@ -95,7 +95,7 @@ def cases(rows):
     for row in rows:
         for app in row.apps:
             for proto in row.protos:
-                name = f"{row.section} {row.what}, {app}, {proto}"
+                name = f"{row.section} {row.what}-{app}-{proto}"
                 yield pytest.param(row, app, proto, id=name.replace(" ", "_"))
 
 
