@@ -140,6 +140,7 @@ def test_memory_of_a_child(place, start):
 def test_idle_successors_are_not_piled_up(place, start):
     """max_age without requests: one follows the other, two at most at a time."""
     gateway = start(pool_ini(place, max_age="200ms"))
+    proc.wait_until(gateway.pool_pids, 10, "the first")
     seen, over = [], threading.Event()
     watcher = threading.Thread(target=watch_processes, args=(gateway, over, seen))
     watcher.start()
