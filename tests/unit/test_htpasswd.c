@@ -92,7 +92,8 @@ static void faults(void **state)
 /* crypt(3) would stop at it. */
 static void a_nul_is_damage(void **state)
 {
-    static const char bcrypt[] = "$2y$10$" SALT53, apr1[] = "$apr1$ab\0d1234$KISB.4aBzP4pecxr2tTpg1";
+    static const char bcrypt[] = "$2y$10$" SALT53,
+                      apr1[] = "$apr1$ab\0d1234$KISB.4aBzP4pecxr2tTpg1";
     char hash[sizeof(bcrypt)];
 
     (void)state;
