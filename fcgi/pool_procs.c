@@ -295,7 +295,6 @@ static void start_wanted(struct procs *ps, const struct procs_demand *d, uint64_
     while (n < ps->max && wanted > coming(ps) && !any_failing(ps) &&
            start(ps, "requests wait", now_ms) >= 0)
         n++;
-    ps->startable = n < ps->max && !any_failing(ps);
 }
 
 /* The one that had nothing to do for longest: of those that were, before those that still
@@ -372,5 +371,6 @@ uint64_t procs_step(struct procs *ps, const struct procs_demand *demand, uint64_
     start_wanted(ps, demand, now_ms);
     stop_idle(ps, demand, now_ms);
     stop_drained(ps);
+    ps->startable = count(ps) < ps->max && !any_failing(ps);
     return next_ms(ps, now_ms);
 }

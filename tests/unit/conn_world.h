@@ -227,6 +227,8 @@ static inline int teardown(void **state)
 
 enum { SMALL = 4096 };
 
+static uint64_t opened_ms; /* not later than any time of the connection began */
+
 /* A connection with a small socket buffer, on n_writers threads. */
 static inline void open_conn(unsigned n_writers, const void *first, size_t n)
 {
@@ -241,6 +243,7 @@ static inline void open_conn(unsigned n_writers, const void *first, size_t n)
     assert_int_equal(setsockopt(fds[0], SOL_SOCKET, SO_SNDBUF, &small, sizeof(small)), 0);
     a.fd = fds[0];
     client = fds[1];
+    opened_ms = clock_now_ms();
     assert_int_equal(worker_give(&w, &a, first, n), 0);
     assert_int_equal(atomic_load(&w.n_conns), 1);
     world_poll(w.loop);

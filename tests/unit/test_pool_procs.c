@@ -285,7 +285,8 @@ static void nobody_ends_while_requests_wait(void **state)
     assert_string_equal(step(&p, 2000), "");
     p.demand.n_waiting = 0;
     assert_string_equal(step(&p, 2000), "-0 ");
-    p.demand.n_waiting = 1; /* while it ends */
+    assert_true(p.ps->startable); /* from now on: who comes next is not refused */
+    p.demand.n_waiting = 1;       /* while it ends */
     assert_string_equal(step(&p, 1), "");
     assert_true(p.ps->startable);
     has_ended(&p, 0);
