@@ -45,6 +45,8 @@ def p99_ms(log_path):
 
 def load(peer, workload, log, requests):
     with Server(peer, log) as server:
+        if workload.url.startswith("/files/"):
+            server.settle()
         # kept connections, caches, allocators: what a server is like after a while
         h2load(server, workload, max(requests // 10, workload.clients))
         latencies = f"{server.place}/latencies"

@@ -20,6 +20,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(os.path.dirname(HERE))
 USER = "www-data" if os.geteuid() == 0 else pwd.getpwuid(os.geteuid()).pw_name
 START_S = 20
+SETTLED_S = 4
 PATH = os.environ.get("PATH", "") + ":/usr/sbin"
 
 
@@ -92,6 +93,11 @@ class Server:
             self.apps.end()
             shutil.rmtree(self.place, ignore_errors=True)
 
+    def settle(self):
+        """Until the files are like a site's: a server may trust no copy of one that was written a
+        moment ago, since it may change once more without its times telling."""
+        time.sleep(max(0, self.written + SETTLED_S - time.monotonic()))
+
     def prepare(self):
         os.chmod(self.place, 0o755)
         for name in ("run", "spool", "empty", "files", "helpers"):
@@ -101,6 +107,7 @@ class Server:
                 f.write(random.Random(name).randbytes(size))
         with open(f"{self.place}/files/page.html", "w") as f:
             f.write(words("page", 64 << 10))
+        self.written = time.monotonic()
         for program in ("apps/cgi_hello", *(program for _, program, _ in APPLICATIONS)):
             shutil.copy(f"{ROOT}/build/{program}", self.place)
         subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt",
