@@ -59,15 +59,17 @@ size_t codec_cost(enum coding coding, int level)
 }
 
 /* A KiB of what gzip finds hardest, two letters by chance, takes level 9 some 2 ms, where prose takes
- * 0.1; smaller pieces cost the other levels a tenth of their time.  br and zstd encode a block at a
- * time (64 KiB, 128 KiB), however it comes in, but the two lowest levels of br end one with each
- * piece. */
+ * 0.1, level 8 a quarter of that, level 6 a thirtieth: the most of a level takes some ms.  br and zstd
+ * encode a block at a time (64 KiB, 128 KiB), however it comes in, but the two lowest levels of br
+ * end one with each piece. */
 size_t codec_piece(enum coding coding, int level)
 {
     static const size_t pieces[CODINGS] = {
-        [CODING_GZIP] = 4 * 1024, [CODING_BR] = 64 * 1024, [CODING_ZSTD] = 128 * 1024};
+        [CODING_GZIP] = 16 * 1024, [CODING_BR] = 64 * 1024, [CODING_ZSTD] = 128 * 1024};
 
-    return coding == CODING_GZIP && level == 9 ? 1024 : pieces[coding];
+    if (coding == CODING_GZIP && level > 6)
+        return level == 9 ? 1024 : 4 * 1024;
+    return pieces[coding];
 }
 
 size_t codec_held(const struct codec *c)
