@@ -79,9 +79,10 @@ void pool_process(struct pool *p, const struct spawner_msg *m);
 typedef bool pool_order_fn(void *user, unsigned slot, enum spawner_verb verb);
 uint64_t pool_processes_step(struct pool *p, pool_order_fn *fn, void *user);
 
-/* msg is posted to loop when there is a reason to decide again; not again before the next step.
- */
+/* msg is posted to loop when there is a reason to decide again; not again before it came and
+ * pool_processes_poked() said so: it is in the loop's list until then, whoever steps meanwhile. */
 void pool_processes_watch(struct pool *p, struct loop *loop, struct loop_msg *msg);
+void pool_processes_poked(struct pool *p);
 
 /* There is a new spawner, and nothing runs. */
 void pool_processes_reset(struct pool *p);

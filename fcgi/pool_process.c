@@ -35,6 +35,13 @@ void pool_processes_watch(struct pool *p, struct loop *loop, struct loop_msg *ms
     lock_drop(&p->mu);
 }
 
+void pool_processes_poked(struct pool *p)
+{
+    lock_take(&p->mu);
+    p->poked = false;
+    lock_drop(&p->mu);
+}
+
 static void poke_locked(struct pool *p) REQUIRES(p->mu)
 {
     if (p->poked || !p->poke)
@@ -158,7 +165,6 @@ void pool_processes_reset(struct pool *p)
 static void look_at_servers_locked(struct pool *p, struct procs_demand *ret_demand,
                                    uint64_t now) REQUIRES(p->mu)
 {
-    p->poked = false;
     for (unsigned i = 0; i < p->procs->n && i < p->n_servers; i++) {
         struct fcgi_server *sv = p->servers[i];
         p->procs->slots[i].n_in_flight = sv->n_in_flight;

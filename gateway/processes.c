@@ -68,8 +68,12 @@ static void decide(struct watched *w)
 
 static void poked(struct loop *l, struct loop_msg *msg)
 {
+    struct watched *w =
+        (struct watched *)(void *)((char *)msg - offsetof(struct watched, poke));
+
     (void)l;
-    decide((struct watched *)(void *)((char *)msg - offsetof(struct watched, poke)));
+    pool_processes_poked(w->pool);
+    decide(w);
 }
 
 static void is_time(struct loop *l, struct timer *t)

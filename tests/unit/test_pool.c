@@ -527,6 +527,57 @@ static void test_process_comes_back(void **state)
     caller_fini(second);
 }
 
+static unsigned n_pokes;
+
+static void count_poke(struct loop *l, struct loop_msg *msg)
+{
+    (void)l;
+    (void)msg;
+    n_pokes++;
+}
+
+static bool send_nothing(void *user, unsigned slot, enum spawner_verb verb)
+{
+    (void)user;
+    (void)slot;
+    (void)verb;
+    return true;
+}
+
+/* A step by the clock while the message is in the loop's list: a second post would tie the list
+ * to itself. */
+static void test_poked_once(void **state)
+{
+    struct caller a = {0}, b = {0}, c = {0}, d = {0};
+    struct loop_msg poke = {.fn = count_poke};
+
+    (void)state;
+    n_pokes = 0;
+    open_processes(1, 1);
+    pool_processes_watch(world.pool, world.loops[0], &poke);
+    ask(&a);
+    int fd = serve_get();
+    ask(&b);
+    pool_processes_step(world.pool, send_nothing, NULL);
+    ask(&c);
+    turns(3);
+    assert_int_equal(n_pokes, 1);
+    ask(&d);
+    turns(3);
+    assert_int_equal(n_pokes, 1); /* until it is said that it came */
+    pool_processes_poked(world.pool);
+    struct caller e = {0};
+    ask(&e);
+    turns(3);
+    assert_int_equal(n_pokes, 2);
+    pool_processes_watch(world.pool, NULL, NULL);
+    caller_fini(&e);
+    caller_fini(&d);
+    caller_fini(&c);
+    caller_fini(&b);
+    answer(fd, &a);
+}
+
 static void test_news_of_nothing(void **state)
 {
     (void)state;
@@ -581,6 +632,7 @@ int main(void)
         T(test_failed_server),
         T(test_processes),
         T(test_process_comes_back),
+        T(test_poked_once),
         T(test_news_of_nothing),
         T(test_bad_address),
     };
