@@ -382,6 +382,22 @@ static inline void end(int fd, uint32_t app_status, uint8_t status)
     say_raw(fd, record, sizeof(record));
 }
 
+/* c's request runs on fd: answer it. */
+static inline void answer(int fd, struct caller *c)
+{
+    end(fd, 0, FCGI_REQUEST_COMPLETE);
+    assert_true(comes(&c->ended));
+}
+
+/* The next request on a connection that was kept: is it to be kept again? */
+static inline bool serve_again(int fd)
+{
+    turns(3);
+    bool keep = receive_head(fd);
+    receive_empty(fd, FCGI_STDIN);
+    return keep;
+}
+
 /* What an answer may be made of: management records, padding, empty records. */
 static inline size_t put_answer(uint8_t *to, uint16_t id)
 {

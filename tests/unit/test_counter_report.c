@@ -6,27 +6,7 @@
 #include <cmocka.h>
 
 #include "../../gateway/counter_report.c"
-
-static char logged[1024];
-
-void log_line(int level, const char *fmt, ...)
-{
-    size_t n = strlen(logged);
-    va_list args;
-
-    n += (size_t)snprintf(logged + n, sizeof(logged) - n, "%d ", level);
-    va_start(args, fmt);
-    n += (size_t)vsnprintf(logged + n, sizeof(logged) - n, fmt, args);
-    va_end(args);
-    assert_true(n + 2 < sizeof(logged));
-    memcpy(logged + n, "\n", 2);
-}
-
-static void expect_logged(const char *text)
-{
-    assert_string_equal(logged, text);
-    logged[0] = '\0';
-}
+#include "logged.h"
 
 /* Each row has a name of its own that a log's reader can search for. */
 static void test_names(void **state)

@@ -7,21 +7,6 @@
 
 #include "mpx_world.h"
 
-static void answer(int fd, struct caller *c)
-{
-    end(fd, 0, FCGI_REQUEST_COMPLETE);
-    assert_true(comes(&c->ended));
-}
-
-/* The next request on a connection that was kept: is it to be kept again? */
-static bool serve_again(int fd)
-{
-    turns(3);
-    bool keep = receive_head(fd);
-    receive_empty(fd, FCGI_STDIN);
-    return keep;
-}
-
 /* A new connection with a request without a body: is it to be kept? */
 static bool serve_fresh(int *ret_fd)
 {

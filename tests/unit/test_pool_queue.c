@@ -8,19 +8,6 @@
 
 #include "fcgi_world.h"
 
-static void serve_again(int fd)
-{
-    turns(3);
-    receive_head(fd);
-    receive_empty(fd, FCGI_STDIN);
-}
-
-static void answer(int fd, struct caller *c)
-{
-    end(fd, 0, FCGI_REQUEST_COMPLETE);
-    assert_true(comes(&c->ended));
-}
-
 /* The one place of the pool is taken by busy. */
 static int open_busy(struct caller *busy)
 {

@@ -6,8 +6,9 @@
 #include <cmocka.h>
 
 #include "../../gateway/pool_report.c"
+#include "logged.h"
 
-/* ---- pools and a log of our own ---- */
+/* ---- pools of our own ---- */
 
 struct pool {
     struct conf_pool conf;
@@ -16,7 +17,6 @@ struct pool {
 
 static struct pool pools[] = {{.conf = {.name = "a"}}, {.conf = {.name = "b"}}};
 static struct pool *both[] = {&pools[0], &pools[1]};
-static char logged[1024];
 
 const struct conf_pool *pool_conf(const struct pool *p)
 {
@@ -26,25 +26,6 @@ const struct conf_pool *pool_conf(const struct pool *p)
 void pool_stats(struct pool *p, struct pool_stats *ret)
 {
     *ret = p->stats;
-}
-
-void log_line(int level, const char *fmt, ...)
-{
-    size_t n = strlen(logged);
-    va_list args;
-
-    n += (size_t)snprintf(logged + n, sizeof(logged) - n, "%d ", level);
-    va_start(args, fmt);
-    n += (size_t)vsnprintf(logged + n, sizeof(logged) - n, fmt, args);
-    va_end(args);
-    assert_true(n + 2 < sizeof(logged));
-    memcpy(logged + n, "\n", 2);
-}
-
-static void expect_logged(const char *text)
-{
-    assert_string_equal(logged, text);
-    logged[0] = '\0';
 }
 
 /* ---- tests ---- */
