@@ -36,33 +36,41 @@ uint64_t loop_now_ms(const struct loop *l)
     return mock_now_ms;
 }
 
-static struct timer *mock_timer; /* the one that is armed */
+static struct timer *mock_timer; /* those that are armed */
+
+void timer_clear(struct timer *t)
+{
+    if (!t->pprev)
+        return;
+    *t->pprev = t->next;
+    if (t->next)
+        t->next->pprev = t->pprev;
+    t->pprev = NULL;
+}
 
 void timer_set(struct loop *l, struct timer *t, uint64_t ms)
 {
     (void)l;
-    assert(!mock_timer || mock_timer == t);
+    timer_clear(t);
+    t->next = mock_timer;
+    if (t->next)
+        t->next->pprev = &t->next;
+    t->pprev = &mock_timer;
     mock_timer = t;
-    t->pprev = &t->next;
     t->deadline_ms = mock_now_ms + ms;
 }
 
-void timer_clear(struct timer *t)
-{
-    if (t->pprev)
-        mock_timer = NULL;
-    t->pprev = NULL;
-}
-
-/* Let the timer fire if it is time. */
+/* Let the timers fire whose time it is. */
 static inline void mock_tick(void)
 {
-    struct timer *t = mock_timer;
-
-    if (!t || t->deadline_ms > mock_now_ms)
-        return;
-    timer_clear(t);
-    t->fn(NULL, t);
+    for (struct timer *t = mock_timer, *next; t; t = next) {
+        next = t->next;
+        if (t->deadline_ms > mock_now_ms)
+            continue;
+        timer_clear(t);
+        t->fn(NULL, t);
+        next = mock_timer; /* from the start: whatever the function did to the list */
+    }
 }
 
 const struct conf_gateway *conn_limits(const struct conn *c)
