@@ -1,13 +1,13 @@
 """Clients that dribble: bytes in time for every timeout, but too few of them."""
-import threading
 import time
 
 import pytest
 from hyperframe.frame import DataFrame, SettingsFrame, WindowUpdateFrame
 
+from lib import proc
 from lib.apps import write_file
 from lib.client import dial, is_h2, scheme
-from lib.frames import ENHANCE_YOUR_CALM
+from lib.frames import ENHANCE_YOUR_CALM, H2
 from lib.gateway import Gateway
 from lib.h1 import render
 from lib.message import Refused, Truncated
@@ -40,27 +40,29 @@ def gateway(module_place):
             yield gateway
 
 
-class Dribble(threading.Thread):
-    """step() now and then, until it fails or the test has seen enough."""
+STEP_S = 0.02
 
-    def __init__(self, step):
-        super().__init__()
-        self.step, self.done = step, threading.Event()
 
-    def run(self):
+def dribble(client, step, over):
+    """step() now and then while what comes is read, until over() or the end.  By one thread: an
+    SSL of OpenSSL does not bear two at once."""
+    deadline = time.monotonic() + 15
+    while not over() and time.monotonic() < deadline:
         try:
-            while not self.done.wait(0.02):
-                self.step()
+            step()
+            if isinstance(client, H2):
+                client.wait(over, STEP_S)
+                ended = client.eof
+            else:
+                client.sock.settimeout(STEP_S)
+                ended = not client.more()
+        except TimeoutError:
+            ended = False
         except OSError:
-            pass
-
-    def __enter__(self):
-        self.start()
-        return self
-
-    def __exit__(self, *_):
-        self.done.set()
-        self.join()
+            ended = True  # what was answered before is still there to be read
+        if ended:
+            break
+    client.sock.settimeout(15)
 
 
 def figures(line):
@@ -75,8 +77,8 @@ def test_slow_body(gateway, proto):
     since, n = gateway.mark(), len(gateway.backend.requests)
     with dial(proto, gateway) as client:
         client.send(render("POST", "/app/", [("Content-Length", "100000")]))
-        with Dribble(lambda: client.send(b"x")):
-            response = client.response()
+        dribble(client, lambda: client.send(b"x"), lambda: client.buffer)
+        response = client.response()
         assert response.status == 408
         assert response.get("connection") == "close"
     limit, n_bytes, ms = figures(gateway.wait_log("EBODY_SLOW", since))
@@ -91,8 +93,9 @@ def test_slow_body_of_a_stream(gateway, proto):
     with dial(proto, gateway) as client:
         number = client.request("POST", "/app/", [("content-length", "100000")], end=False,
                                 scheme=scheme(proto))
-        with Dribble(lambda: client.send(DataFrame(number, data=b"x"))):
-            assert client.response(number).status == 408
+        stream = client.streams[number]
+        dribble(client, lambda: client.send(DataFrame(number, data=b"x")), lambda: stream.ended)
+        assert client.response(number).status == 408
         assert client.wait_goaway() == ENHANCE_YOUR_CALM
         assert client.wait_eof()
     limit, n_bytes, ms = figures(gateway.wait_log("EBODY_SLOW", since))
@@ -104,7 +107,6 @@ def test_slow_body_of_a_stream(gateway, proto):
 def test_slow_uploads_that_keep_the_rate(gateway, proto):
     """Four times the rate, for longer than the time."""
     with dial(proto, gateway) as client:
-        done = threading.Event()
         if is_h2(proto):
             number = client.request("POST", "/app/", end=False, scheme=scheme(proto))
             step, end = (lambda: client.send(DataFrame(number, data=b"x" * 164)),
@@ -113,8 +115,10 @@ def test_slow_uploads_that_keep_the_rate(gateway, proto):
             client.send(render("POST", "/app/", [("Transfer-Encoding", "chunked")]))
             step, end = (lambda: client.send(b"a4\r\n" + b"x" * 164 + b"\r\n"),
                          lambda: client.send(b"0\r\n\r\n"))
-        with Dribble(step):
-            done.wait(1)  # more than twice body_timeout
+        begun = time.monotonic()
+        while time.monotonic() < begun + 1:  # more than twice body_timeout
+            step()
+            time.sleep(STEP_S)
         end()
         response = client.response(number) if is_h2(proto) else client.response()
         assert response.status == 200
@@ -132,9 +136,14 @@ def test_slow_reader_of_a_socket(gateway, proto):
             client.request(path="/big", scheme=scheme(proto))
         else:
             client.request("GET", "/big")
-        with Dribble(lambda: client.sock.recv(1024)):
-            line = gateway.wait_log("ECLIENT_RATE", since)
-    limit, n_bytes, ms = figures(line)
+        def cut():
+            try:
+                client.sock.recv(1024)
+            except OSError:
+                pass
+            return "ECLIENT_RATE" in gateway.log(since)
+        proc.wait_until(cut, 15, "the end", STEP_S)
+    limit, n_bytes, ms = figures(gateway.wait_log("ECLIENT_RATE", since))
     assert limit == 262144 and n_bytes * 1000 < limit * ms and ms >= 400
 
 
@@ -172,9 +181,10 @@ def test_other_streams_go_on(gateway, proto):
     with dial(proto, gateway, settings=settings) as client:
         held = client.request(path="/small", scheme=scheme(proto))
         upload = client.request("POST", "/app/", end=False, scheme=scheme(proto))
-        with Dribble(lambda: client.send(DataFrame(upload, data=b"x" * 164))):
-            assert client.wait_goaway() == ENHANCE_YOUR_CALM
-            assert client.wait(lambda: client.streams[held].reset is not None)
+        dribble(client, lambda: client.send(DataFrame(upload, data=b"x" * 164)),
+                lambda: client.streams[held].reset is not None)
+        assert client.streams[held].reset is not None
+        assert client.wait_goaway() == ENHANCE_YOUR_CALM
         client.send(DataFrame(upload, flags=["END_STREAM"]),
                     WindowUpdateFrame(upload, window_increment=1000))
         assert client.response(upload).status == 200
