@@ -167,7 +167,7 @@ static void obey(struct spawner *sp, const struct spawner_msg *msg)
     else if (msg->verb == SPAWNER_START)
         slot_start(s, now_ms());
     else if (msg->verb == SPAWNER_ANSWERS)
-        slot_answers(s);
+        slot_answers(s, now_ms());
     else
         slot_stop(s, now_ms());
 }
@@ -347,6 +347,9 @@ static int open_slots(struct spawner *sp, const struct spawner_setup *setup)
     sp->slots = calloc(setup->n_sockets, sizeof *sp->slots);
     if (!sp->slots)
         return -1;
+    sp->env.unprobed = calloc(setup->conf->n_pools, sizeof *sp->env.unprobed);
+    if (!sp->env.unprobed)
+        return -1;
     sp->n_slots = setup->n_sockets;
     for (unsigned i = 0; i < sp->n_slots; i++)
         slot_init(&sp->slots[i], &sp->env, &setup->sockets[i]);
@@ -383,6 +386,7 @@ static void spawner_close(struct spawner *sp)
     for (unsigned i = 0; i < sp->n_slots; i++)
         slot_fini(&sp->slots[i]);
     free(sp->slots);
+    free(sp->env.unprobed);
     watch_close(&sp->gateway);
     watch_close(&sp->control);
     watch_close(&sp->signals);

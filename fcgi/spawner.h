@@ -14,7 +14,8 @@
  *          its socket before it starts it, sends nothing, and looks whether the process has
  *          closed that again, or nothing waits there to be accepted any more.  One that binds
  *          its own socket is ready when a connect works.  start_timeout ends those that do not
- *          get so far
+ *          get so far.  Where a process ended on that connection the pool's next ones are started
+ *          without, and are ready at once: what comes meanwhile waits in the backlog
  * End      stop_signal to the process, TERM to its group after a third of stop_timeout or when
  *          the process has ended, KILL after stop_timeout.  So does what has left the group:
  *          orphans come back to the spawner, a child subreaper, and are known by the mark in

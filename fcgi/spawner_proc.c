@@ -7,9 +7,11 @@
 #include <stdlib.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "../gateway/log.h"
+#include "../gateway/loop.h"
 #include "address.h"
 
 enum {
@@ -20,6 +22,8 @@ enum {
     LOOK_MAX_MS = 50,
     LEFT_MS = 20, /* whether what an ended process left is gone */
     KILL_AGAIN_MS = 100,
+    PROBE_MS = 1000, /* the probe is kept so long after the process is ready */
+    BLAME_MS = 100,  /* a process that ends so soon after it closed the probe died of it */
 };
 
 /* ---- watches ---- */
@@ -114,11 +118,30 @@ static pid_t fork_it(struct proc *p, int out_fd, int *ret_error_fd, int *ret_err
     return pid;
 }
 
-static void close_probe(struct proc *p)
+static int try_connect(const struct proc *p, int *ret_fd);
+
+static void on_probe(void *owner)
 {
-    if (p->probe_fd >= 0)
-        close(p->probe_fd);
-    p->probe_fd = -1;
+    struct proc *p = owner;
+
+    if (p->probe.fd < 0)
+        return;
+    p->took_ms = clock_now_ms();
+    p->look_ms = p->took_ms; /* it is ready */
+    watch_close(&p->probe);
+}
+
+/* So that there is something for it to accept.  Full already is as good. */
+static void probe(struct proc *p)
+{
+    int fd = -1;
+
+    if (p->socket->listen_fd < 0 || p->env->unprobed[p->socket->pool] ||
+        try_connect(p, &fd) != 0)
+        return;
+    p->probed = watch_add(&p->probe, p->env->epoll_fd, fd, on_probe, p) == 0;
+    if (!p->probed)
+        watch_close(&p->probe);
 }
 
 static void link_proc(struct proc *p)
@@ -137,8 +160,6 @@ static void unlink_proc(struct proc *p)
         p->all_next->all_prev = p->all_prev;
 }
 
-static int try_connect(const struct proc *p, int *ret_fd);
-
 struct proc *proc_start(struct spawner_env *env, const struct spawner_socket *socket,
                         uint64_t now_ms, int *ret_err)
 {
@@ -149,7 +170,7 @@ struct proc *proc_start(struct spawner_env *env, const struct spawner_socket *so
         *ret_err = ENOMEM;
         return NULL;
     }
-    p->probe_fd = -1;
+    p->probe.fd = -1;
     if (pipe2(out, O_CLOEXEC) < 0 || fcntl(out[0], F_SETFL, O_NONBLOCK) < 0) {
         *ret_err = errno;
         goto close_pipe;
@@ -167,9 +188,7 @@ struct proc *proc_start(struct spawner_env *env, const struct spawner_socket *so
         *ret_err = errno;
         goto close_pipe;
     }
-    /* So that there is something for it to accept.  Full already is as good. */
-    if (socket->listen_fd >= 0)
-        (void)try_connect(p, &p->probe_fd);
+    probe(p);
     p->kin.pid = fork_it(p, out[1], &exec_fd, ret_err);
     if (p->kin.pid < 0)
         goto close_pipe;
@@ -186,7 +205,7 @@ close_pipe:
         close(out[0]); /* no child has it: that also takes it out of the epoll */
     if (out[1] >= 0)
         close(out[1]);
-    close_probe(p);
+    watch_close(&p->probe);
     free(p);
     return NULL;
 }
@@ -224,24 +243,34 @@ static int try_connect(const struct proc *p, int *ret_fd)
     return err;
 }
 
-/* It closed ours, which was the first; or nobody waits to be accepted any more. */
+/* It closed ours; or nobody waits to be accepted any more. */
 static bool takes_connections(const struct proc *p)
 {
-    struct pollfd fds[] = {{.fd = p->socket->listen_fd, .events = POLLIN},
-                           {.fd = p->probe_fd, .events = POLLIN}};
+    struct pollfd waiting = {.fd = p->socket->listen_fd, .events = POLLIN};
 
     if (p->socket->listen_fd < 0)
         return try_connect(p, NULL) == 0;
-    return poll(fds, 2, 0) >= 0 && (!fds[0].revents || fds[1].revents);
+    return p->took_ms || poll(&waiting, 1, 0) == 0;
+}
+
+void proc_is_ready(struct proc *p, uint64_t now_ms)
+{
+    p->ready = true;
+    p->look_ms = now_ms + PROBE_MS;
+}
+
+bool proc_died_of_probe(const struct proc *p, int status, uint64_t now_ms)
+{
+    return WIFEXITED(status) && WEXITSTATUS(status) != 0 && p->took_ms &&
+           now_ms < p->took_ms + BLAME_MS;
 }
 
 static void look_if_ready(struct proc *p, uint64_t now_ms)
 {
     uint64_t limit_ms = (uint64_t)p->conf->start_timeout_ms;
 
-    p->ready = p->exec_state == PROC_RUNNING && takes_connections(p);
-    if (p->ready) {
-        close_probe(p);
+    if (p->exec_state == PROC_RUNNING && takes_connections(p)) {
+        proc_is_ready(p, now_ms);
         return;
     }
     if (limit_ms && now_ms >= p->started_ms + limit_ms) {
@@ -314,13 +343,22 @@ void proc_end(struct proc *p, uint64_t now_ms)
     step_to(p, PROC_LEADER_TOLD, now_ms + stop_ms(p->conf) / 3);
 }
 
+static bool has_closed_probe(const struct proc *p)
+{
+    struct pollfd pfd = {.fd = p->probe.fd, .events = POLLIN};
+
+    return poll(&pfd, 1, 0) > 0;
+}
+
 void proc_reaped(struct proc *p, uint64_t now_ms)
 {
     on_exec(p); /* its news may still be on the way */
     if (p->exec_state == PROC_STARTING)
         p->exec_state = PROC_RUNNING;
     watch_close(&p->exec);
-    close_probe(p);
+    if (has_closed_probe(p))
+        p->took_ms = now_ms;
+    watch_close(&p->probe);
     read_output(p, READS_AT_END);
     lines_flush(&p->lines);
     p->reaped = true;
@@ -352,11 +390,18 @@ static void take_step(struct proc *p, uint64_t now_ms)
     }
 }
 
+static bool looks(const struct proc *p)
+{
+    return p->step == PROC_LIVES && (!p->ready || p->probe.fd >= 0);
+}
+
 bool proc_tick(struct proc *p, uint64_t now_ms)
 {
     if (!p->reaped) {
-        if (!p->ready && p->step == PROC_LIVES && now_ms >= p->look_ms)
+        if (looks(p) && now_ms >= p->look_ms && !p->ready)
             look_if_ready(p, now_ms);
+        else if (looks(p) && now_ms >= p->look_ms)
+            watch_close(&p->probe);
         if (now_ms >= p->step_ms)
             take_step(p, now_ms);
         return false;
@@ -378,9 +423,7 @@ static uint64_t earlier(uint64_t a, uint64_t b)
 
 uint64_t proc_next_ms(const struct proc *p)
 {
-    bool looks = p->reaped ? p->left : !p->ready && p->step == PROC_LIVES;
-
-    return looks ? earlier(p->look_ms, p->step_ms) : p->step_ms;
+    return (p->reaped ? p->left : looks(p)) ? earlier(p->look_ms, p->step_ms) : p->step_ms;
 }
 
 void proc_abandon(struct proc *p)
@@ -395,7 +438,7 @@ void proc_free(struct proc *p)
     if (!p)
         return;
     unlink_proc(p);
-    close_probe(p);
+    watch_close(&p->probe);
     watch_close(&p->exec);
     watch_close(&p->out);
     free(p);

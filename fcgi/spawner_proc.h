@@ -29,7 +29,8 @@ void watch_close(struct watch *w); /* the descriptor too */
 struct spawner_env {
     const struct spawner_setup *setup;
     int epoll_fd;
-    int runner_fd; /* -1: no cgi pool */
+    int runner_fd;  /* -1: no cgi pool */
+    bool *unprobed; /* of each pool: its processes do not bear a connection without a request */
     struct proc *all;
 };
 
@@ -55,7 +56,8 @@ struct proc {
     struct watch exec;                   /* end of file when the program runs */
     enum proc_exec exec_state;
     struct spawner_exec_error error; /* PROC_FAILED */
-    int probe_fd; /* our connection that it has to take first; -1: it did, or there is none */
+    struct watch probe;              /* our connection that it has to take */
+    bool probed;                     /* there is one, or was */
     bool reaped;
     bool ready; /* it takes connections */
     bool late;  /* ended for start_timeout */
@@ -63,6 +65,7 @@ struct proc {
     bool left;  /* reaped: something that it started is there */
     enum proc_step step;
     uint64_t started_ms;
+    uint64_t took_ms;       /* when it closed the probe; 0: it did not */
     uint64_t look_ms;       /* when it is looked whether it is ready, or anything is left */
     unsigned look_after_ms; /* the pause before the next look */
     uint64_t step_ms;       /* UINT64_MAX: nothing is due */
@@ -78,6 +81,12 @@ enum {
 /* NULL with *ret_err = errno when it could not even be forked or prepared. */
 struct proc *proc_start(struct spawner_env *env, const struct spawner_socket *socket,
                         uint64_t now_ms, int *ret_err);
+
+/* It takes connections. */
+void proc_is_ready(struct proc *p, uint64_t now_ms);
+
+/* It ended by itself, by what looks as if it were the probe: when that was closed. */
+bool proc_died_of_probe(const struct proc *p, int status, uint64_t now_ms);
 
 /* From stop_signal to KILL, see spawner.h. */
 void proc_end(struct proc *p, uint64_t now_ms);

@@ -150,10 +150,10 @@ void slot_stop(struct slot *s, uint64_t now_ms)
     }
 }
 
-void slot_answers(struct slot *s)
+void slot_answers(struct slot *s, uint64_t now_ms)
 {
     if (s->current && s->current->exec_state == PROC_RUNNING)
-        s->current->ready = true;
+        proc_is_ready(s->current, now_ms);
 }
 
 void slot_memory(struct slot *s, pid_t session, uint64_t bytes)
@@ -185,6 +185,27 @@ static void log_end(const struct slot *s, const struct proc *p, int status, unsi
              !good && p->lines.last[0] ? "; its last line: " : "", good ? "" : p->lines.last);
 }
 
+/* Some applications (Ruby's fcgi.rb without its C part) end when a connection is closed before a
+ * request came, and so on the probe by which it is seen that they are ready.  They are started
+ * again without; where one ends soon then, too, the probe may not have been the reason. */
+static bool blames_probe(struct slot *s, const struct proc *p, int status, uint64_t now_ms)
+{
+    bool *unprobed = &s->env->unprobed[s->socket->pool];
+
+    if (proc_died_of_probe(p, status, now_ms)) {
+        if (!*unprobed)
+            log_line(
+                CONF_LOG_NOTICE,
+                "pool=%s process %ld ended on a connection without a request: its like are "
+                "started without that test from now on",
+                s->conf->name, (long)p->kin.pid);
+        return *unprobed = true;
+    }
+    if (!p->probed && now_ms < p->started_ms + SLOT_SOON_MS)
+        *unprobed = false;
+    return false;
+}
+
 static void ended(struct slot *s, struct proc *p, int status, const struct rusage *usage,
                   uint64_t now_ms)
 {
@@ -201,7 +222,8 @@ static void ended(struct slot *s, struct proc *p, int status, const struct rusag
         bool clean = WIFEXITED(status) && WEXITSTATUS(status) == 0 && !p->late;
         /* One that never was ready did not run, however long it took. */
         uint64_t ran_ms = p->late ? 0 : now_ms - p->started_ms;
-        delay = backoff_next(&s->backoff, clean, ran_ms, SLOT_DELAY_MAX_MS);
+        if (!blames_probe(s, p, status, now_ms))
+            delay = backoff_next(&s->backoff, clean, ran_ms, SLOT_DELAY_MAX_MS);
     }
     log_end(s, p, status, delay);
     s->start_ms = s->wanted ? now_ms + delay : UINT64_MAX;

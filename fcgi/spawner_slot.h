@@ -43,7 +43,7 @@ void slot_start(struct slot *s, uint64_t now_ms);
 void slot_stop(struct slot *s, uint64_t now_ms);
 
 /* The gateway had an answer from its process. */
-void slot_answers(struct slot *s);
+void slot_answers(struct slot *s, uint64_t now_ms);
 
 /* A member of this session has so many bytes resident. */
 void slot_memory(struct slot *s, pid_t session, uint64_t bytes);

@@ -88,6 +88,51 @@ def test_reason_and_delays(place, start, how, reason):
                          rf"restarted in {ms} ms; its last line: last words")
 
 
+# Ruby's fcgi.rb without its C part does the same.
+TOUCHY = """\
+    #!/usr/bin/python3
+    import os, socket, sys
+    server = socket.socket(fileno=0)
+    def take(conn, n):
+        data = b""
+        while len(data) < n:
+            if not (piece := conn.recv(n - len(data))):
+                sys.exit("FCGI socket unexpected EOF")
+            data += piece
+        return data
+    while True:
+        conn, _ = server.accept()
+        while True:
+            head = take(conn, 8)
+            n = head[4] << 8 | head[5]
+            take(conn, n + head[6])
+            if head[1] == 5 and n == 0:
+                break
+        text = b"Content-Type: text/plain\\r\\n\\r\\n%d" % os.getpid()
+        conn.sendall(b"\\1\\6\\0\\1" + len(text).to_bytes(2, "big") + b"\\0\\0" + text +
+                     b"\\1\\3\\0\\1\\0\\x08\\0\\0" + bytes(8))
+        conn.close()
+    """
+
+
+@pytest.mark.parametrize("processes", ["1", "3", "0-1"])
+def test_who_ends_on_an_empty_connection(place, start, processes):
+    """By which it is seen that a process is ready: once, then it is started without."""
+    program = write_script(place / "app", TOUCHY)
+    gateway = start(spawn_ini(place, program, processes=processes, idle_timeout="200ms"))
+    pids = {gateway.get("/app/", timeout=20).body for _ in range(12)}
+    assert all(pid.isdigit() for pid in pids)
+    gateway.wait_log("ended on a connection without a request: its like are started without")
+    if processes == "0-1":
+        for _ in range(3):
+            proc.wait_until(lambda: not gateway.pool_pids(), 10, "its end")
+            pids.add(gateway.get("/app/", timeout=20).body)
+        assert len(pids) in (4, 5)  # the first may have answered before it ended
+    assert gateway.log().count("ended on a connection without a request") == 1
+    assert gateway.log().count("unexpected EOF\n") <= 2 * max(1, int(processes[0]))
+    assert "restarted in" not in gateway.log()
+
+
 def test_crash_at_work(place, start):
     """Its reason, too; and who waits is served by the next."""
     gateway = start(pool_ini(place))
