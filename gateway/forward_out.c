@@ -204,7 +204,7 @@ static void out_to_spool(struct forward *f, const uint8_t *p, size_t n)
         forward_fail(f, GW_ESHARED_SLOW);
 }
 
-static void out_body(struct forward *f, const uint8_t *p, size_t n)
+void forward_body_out(struct forward *f, const uint8_t *p, size_t n)
 {
     struct stream *s = f->s;
 
@@ -308,6 +308,9 @@ static int out_head(struct forward *f)
     sendfile_take(s, h, &f->sendfile);
     if (f->role)
         f->sendfile = (struct sendfile){0}; /* a responder's way of answering */
+    int rc = forward_chunks_begin(f, h);
+    if (rc < 0)
+        return rc;
     if (f->sendfile.kind != SENDFILE_NONE)
         return 0; /* when the application is through, as with a local redirect */
     struct response r = {
@@ -352,8 +355,12 @@ void forward_stdout(void *arg, const uint8_t *p, size_t n)
         p += used;
         n -= (size_t)used;
     }
-    if (n && !f->redirect && !f->intercepted && !f->taken && f->sendfile.kind == SENDFILE_NONE)
-        out_body(f, p, n);
+    if (!n || f->redirect || f->intercepted || f->taken || f->sendfile.kind != SENDFILE_NONE)
+        return;
+    if (f->chunks)
+        forward_chunks(f, p, n);
+    else
+        forward_body_out(f, p, n);
 }
 
 /* ---- its log, its end ---- */
@@ -458,6 +465,10 @@ void forward_end(void *arg, uint32_t app_status)
                         SLICE_FMT(s->req.method), SLICE_FMT(s->req.target), app_status);
     if (!f->head_done) {
         forward_fail(f, no_head_err(f));
+        return;
+    }
+    if (forward_chunks_short(f)) {
+        forward_fail(f, GW_ECGI_CHUNKED);
         return;
     }
     if (f->role && f->role->end && f->role->end(f, app_status))
