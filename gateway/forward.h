@@ -127,7 +127,7 @@ void forward_tunnel_refused(struct forward *f);
 /* forward_chunks.c */
 
 /* The final head: does it say that the body is chunked?  0 or gw_err. */
-int forward_chunks_begin(struct forward *f, struct response_head *h);
+int forward_chunks_begin(struct forward *f, const struct response_head *h);
 /* n > 0 bytes of such a body came. */
 void forward_chunks(struct forward *f, const uint8_t *p, size_t n);
 /* It ended in the middle. */

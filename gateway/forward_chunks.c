@@ -3,7 +3,8 @@
  * program, scripts that write whole responses.  RFC 3875 6.3.4 leaves no room for it, and the field
  * goes no further; the chunks would be taken for the body's own bytes.
  *
- * Some say it and send none.  So what does not begin with the digit of a size is passed on as it is.
+ * Some say it and send none.  So beside a Content-Length it is not believed, and what does not begin
+ * with the digit of a size is passed on as it is.
  */
 #include "forward.h"
 #include "h1chunk.h"
@@ -12,7 +13,7 @@ static bool is_chunked(const struct response_head *h)
 {
     const struct field *f = fields_find(h->fields, h->n_fields, SLICE("Transfer-Encoding"));
 
-    return f && slice_ieq(slice_trim(f->value), SLICE("chunked"));
+    return f && h->content_length < 0 && slice_ieq(slice_trim(f->value), SLICE("chunked"));
 }
 
 static bool is_hex(uint8_t c)
@@ -20,11 +21,10 @@ static bool is_hex(uint8_t c)
     return (c >= '0' && c <= '9') || ((c | 0x20) >= 'a' && (c | 0x20) <= 'f');
 }
 
-int forward_chunks_begin(struct forward *f, struct response_head *h)
+int forward_chunks_begin(struct forward *f, const struct response_head *h)
 {
     if (!is_chunked(h))
         return 0;
-    h->content_length = -1; /* RFC 9112 6.3 */
     f->chunks = arena_zalloc(&f->s->arena, sizeof(*f->chunks));
     return f->chunks ? 0 : GW_ENO_MEMORY;
 }
