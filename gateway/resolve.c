@@ -65,11 +65,13 @@ static int err_of_there(enum there t)
         return GW_ENOT_FOUND;
     case THERE_ERROR:
         return GW_EFILE;
+    case THERE_OUTSIDE:
+        return GW_ELINK;
+    case THERE_HIDDEN:
+        return GW_EUNREADABLE;
     case THERE_FILE:
     case THERE_FOLDER:
     case THERE_OTHER:
-    case THERE_HIDDEN:
-    case THERE_OUTSIDE:
         break;
     }
     return GW_EFORBIDDEN;
@@ -200,8 +202,10 @@ static int resolve_program(struct arena *a, const struct route_hit *hit, struct 
     /* The administrator named it, so links in its name lead where he wants them to. */
     if (e->script_check) {
         if (stat(e->script.p, &st) == 0) {
-            if (!S_ISREG(st.st_mode) || !may_run(e, st.st_mode))
+            if (!S_ISREG(st.st_mode))
                 return GW_EFORBIDDEN;
+            if (!may_run(e, st.st_mode))
+                return GW_ENOT_EXECUTABLE;
         } else if (errno != EACCES) {
             return errno == ENOENT || errno == ENOTDIR ? GW_ENOT_FOUND : GW_EFILE;
         }
@@ -227,7 +231,7 @@ static int resolve_suffix(struct arena *a, const struct route_hit *hit, struct r
         if (last == THERE_HIDDEN)
             return cut_script(a, e, m, from, end);
         if (last == THERE_FILE)
-            return may_run(e, mode) ? cut_script(a, e, m, from, end) : GW_EFORBIDDEN;
+            return may_run(e, mode) ? cut_script(a, e, m, from, end) : GW_ENOT_EXECUTABLE;
         /* Below what is not there is nothing either: no second program may be found behind a
          * missing one. */
         if (last != THERE_FOLDER)
@@ -254,7 +258,7 @@ static int resolve_folder(struct arena *a, const struct route_hit *hit, struct r
         if (t == THERE_HIDDEN)
             return cut_script(a, e, m, from, end);
         if (t == THERE_FILE)
-            return may_run(e, mode) ? cut_script(a, e, m, from, end) : GW_EFORBIDDEN;
+            return may_run(e, mode) ? cut_script(a, e, m, from, end) : GW_ENOT_EXECUTABLE;
         if (t != THERE_FOLDER)
             return err_of_there(t);
     }

@@ -7,6 +7,7 @@
  * With root     pools: the first component below the pattern that is a file is the script;
  *               files: the path is a file, or a folder with an index; a program's text is
  *               GW_ESOURCE (unsent.h)
+ *               Either: GW_ELINK, GW_EUNREADABLE, GW_ENOT_EXECUTABLE, which are its owner's to mend
  * Neither       pools: the application is everything below the pattern; no system call at all.
  *               With a try root is of its files, and this is what the pool has of the rest
  *

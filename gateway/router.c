@@ -37,7 +37,7 @@ struct router {
     struct answer_cache *filter_cache;
     struct answer_cache *hints;
     struct limits *limits;
-    struct seldom unsent_said;
+    struct seldom refused_said;
 };
 
 /* One request on its way to a handler; in the stream's arena. */
@@ -201,17 +201,24 @@ static void answer_unauthorized(struct stream *s, const struct conf_route *route
     stream_error_fields(s, res->err, &field, field.value.p ? 1 : 0);
 }
 
-/* Somebody's program lies where it is not run, which its owner should hear of. */
-static void answer_source(struct stream *s)
+/* Something lies where, or as, it cannot be served, which its owner should hear of. */
+static bool is_owners_fault(int err)
 {
-    struct seldom *said = &worker_of(s)->router->unsent_said;
+    return err == GW_ESOURCE || err == GW_ELINK || err == GW_ENOT_EXECUTABLE ||
+           err == GW_EUNREADABLE;
+}
+
+static void answer_refused(struct stream *s, int err)
+{
+    struct seldom *said = &worker_of(s)->router->refused_said;
     char more[SELDOM_TEXT];
 
-    counter_add(COUNTER_UNSENT);
+    if (err == GW_ESOURCE)
+        counter_add(COUNTER_UNSENT);
     if (seldom_say(said, clock_now_us() * 1000, more))
-        conn_log_stream(s, CONF_LOG_WARN, GW_ESOURCE, "site=%s route=\"%.*s\" path=\"%.*s\"%s",
+        conn_log_stream(s, CONF_LOG_WARN, err, "site=%s route=\"%.*s\" path=\"%.*s\"%s",
                         s->site->name, SLICE_FMT(s->route->pattern), SLICE_FMT(s->uri), more);
-    stream_error(s, GW_ESOURCE);
+    stream_error(s, err);
 }
 
 /* Methods that no application gets to see.  True: s has been answered. */
@@ -357,8 +364,8 @@ static bool routing_act(struct routing *g)
         g->at = 0;
         return false;
     }
-    if (rc == GW_ESOURCE)
-        answer_source(g->s);
+    if (is_owners_fault(rc))
+        answer_refused(g->s, rc);
     else
         stream_error(g->s, rc);
     return true;

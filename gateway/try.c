@@ -20,7 +20,7 @@ enum { NEXT = TRY_NOTHING }; /* the word is not it */
 /* Is it a reason to go on to the next word? */
 static bool is_absent(int rc)
 {
-    return rc == GW_ENOT_FOUND || rc == GW_EFORBIDDEN || rc == GW_ESOURCE || rc == RESOLVE_NEXT;
+    return rc == GW_ENOT_FOUND || rc == RESOLVE_NEXT || (rc < 0 && gw_err_status(rc) == 403);
 }
 
 static int look_as_asked(struct trying *t)

@@ -528,6 +528,7 @@ static inline void run_with(struct router *r, struct stream *s, const char *meth
     s->req.path = q < 0 ? s->req.target : slice_of(target, (size_t)q);
     s->req.query = q < 0 ? SLICE("") : slice_from(s->req.target, (size_t)q + 1);
     s->req.content_length = content_length;
+    router_worker.router = r;
     router_handle(r, s);
 }
 
