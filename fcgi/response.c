@@ -117,6 +117,9 @@ static int field_line(struct response_parser *p, struct slice line)
         return GW_ECGI_HEADER;
     struct slice name = slice_of(line.p, (size_t)colon);
     struct slice value = slice_trim(slice_from(line, (size_t)colon + 1));
+    /* Python's cgitb begins its page so, to end whatever was begun; then come fields and a page. */
+    if (slice_eq(name, SLICE("<!--")))
+        return 0;
     /* A space before the colon and a continuation line fail here: RFC 3875 6.3 has neither. */
     if (!is_token(name) || !is_value(value))
         return GW_ECGI_HEADER;

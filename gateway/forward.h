@@ -74,23 +74,22 @@ struct forward {
 
     /* response */
     struct response_parser parser;
-    bool parsing;              /* parser is initialised */
-    size_t n_interim;          /* bytes of the interim heads so far */
-    bool head_done;            /* the final head went to the stream */
-    bool redirect;             /* local redirect: the rest of the output is dropped */
-    bool taken;                /* role->head took it: likewise */
-    bool intercepted;          /* its status has an error_page: likewise */
-    struct sendfile sendfile;  /* others answer in its place: likewise */
-    bool streams;              /* never spooled: event streams, X-Accel-Buffering: no */
-    bool ended;                /* END_REQUEST came; what is spooled still has to go out */
-    bool paused;               /* the backend is not read */
-    bool spooling;             /* the client is slow: output goes to out_spool */
-    bool overlong;             /* more than Content-Length came: said once */
-    bool chunks_seen;          /* the body began as chunks do */
-    struct h1_chunked *chunks; /* the application chunks it itself; NULL: it does not; arena */
-    struct spool *out_spool;   /* NULL until the client was slow */
-    size_t n_unpaused;         /* bytes the spool should not have got: its source cannot wait */
-    struct timer slow;         /* while paused for the client */
+    bool parsing;                  /* parser is initialised */
+    size_t n_interim;              /* bytes of the interim heads so far */
+    bool head_done;                /* the final head went to the stream */
+    bool redirect;                 /* local redirect: the rest of the output is dropped */
+    bool taken;                    /* role->head took it: likewise */
+    bool intercepted;              /* its status has an error_page: likewise */
+    struct sendfile sendfile;      /* others answer in its place: likewise */
+    bool streams;                  /* never spooled: event streams, X-Accel-Buffering: no */
+    bool ended;                    /* END_REQUEST came; what is spooled still has to go out */
+    bool paused;                   /* the backend is not read */
+    bool spooling;                 /* the client is slow: output goes to out_spool */
+    bool overlong;                 /* more than Content-Length came: said once */
+    struct forward_chunks *chunks; /* the application chunks it itself; NULL: it does not */
+    struct spool *out_spool;       /* NULL until the client was slow */
+    size_t n_unpaused; /* bytes the spool should not have got: its source cannot wait */
+    struct timer slow; /* while paused for the client */
     struct buf stderr_line;
     uint64_t n_stderr; /* bytes so far, up to one over stderr_limit */
     uint64_t asked_ms; /* 0: it waits for no slot */
@@ -130,8 +129,8 @@ void forward_tunnel_refused(struct forward *f);
 int forward_chunks_begin(struct forward *f, const struct response_head *h);
 /* n > 0 bytes of such a body came. */
 void forward_chunks(struct forward *f, const uint8_t *p, size_t n);
-/* It ended in the middle. */
-bool forward_chunks_short(const struct forward *f);
+/* The application has ended.  false: in the middle of a chunk, or f failed before. */
+bool forward_chunks_end(struct forward *f);
 
 /* forward_asker.c: fill f->asker. */
 void forward_asker(struct forward *f);

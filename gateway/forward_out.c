@@ -467,10 +467,8 @@ void forward_end(void *arg, uint32_t app_status)
         forward_fail(f, no_head_err(f));
         return;
     }
-    if (forward_chunks_short(f)) {
-        forward_fail(f, GW_ECGI_CHUNKED);
+    if (f->chunks && !forward_chunks_end(f))
         return;
-    }
     if (f->role && f->role->end && f->role->end(f, app_status))
         return;
     forward_said_all(f);

@@ -431,6 +431,8 @@ SAID = [
     Said("6.3.4", "HTTP/2 has no such field at all",
          b"Connection: close\nTransfer-Encoding: chunked\n" + TEXT + b"\nhello", 200, b"hello",
          {"connection": None, "transfer-encoding": None}, protos=("h2", "h2c")),
+    Said("6.3.4", "cgitb's way to end whatever was begun", b"<!--: spam\n" + TEXT + b"\n<p>-->", 200,
+         b"<p>-->", {"<!--": None}),
     Said("6.3.5", "extension fields of a local redirect are no document",
          b"X-CGI-Own: a\nLocation: /page.txt\n\n", 200, b"a page\n"),
     # ---- 4.3.3: HEAD ----

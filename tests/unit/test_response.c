@@ -43,6 +43,9 @@ static const struct row rows[] = {
     {"!#$%&'*+-.^_`|~09azAZ: x\n\n", 0, 200, DOC, "||-1|!#$%&'*+-.^_`|~09azAZ=x;"},
     {"Set-Cookie: a=1\nSet-Cookie: b=2\nset-cookie: c=3\n\n", 0, 200, DOC,
      "||-1|Set-Cookie=a=1;Set-Cookie=b=2;set-cookie=c=3;"},
+    {"<!--: spam\nContent-Type: text/html\n\n", 0, 200, DOC, "||-1|Content-Type=text/html;"},
+    BAD("<!-: spam\n\n"),
+    BAD("<p>: spam\n\n"),
     /* Status, 6.3.3 */
     {"Status: 404 Not Found\n\n", 0, 404, DOC, "Not Found||-1|"},
     {"Status: 304\n\n", 0, 304, DOC, "||-1|"},
