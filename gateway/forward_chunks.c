@@ -21,6 +21,11 @@ static bool is_hex(uint8_t c)
     return (c >= '0' && c <= '9') || ((c | 0x20) >= 'a' && (c | 0x20) <= 'f');
 }
 
+static bool ends_size(uint8_t c)
+{
+    return c == '\r' || c == ';' || c == ' ' || c == '\t';
+}
+
 int forward_chunks_begin(struct forward *f, const struct response_head *h)
 {
     const struct field *te = fields_find(h->fields, h->n_fields, SLICE("Transfer-Encoding"));
@@ -71,7 +76,7 @@ void forward_chunks(struct forward *f, const uint8_t *p, size_t n)
         k->held[k->n_held++] = *p;
     if (n == 0)
         return;
-    if (!k->sure && (k->n_held == 0 || !memchr("\r; \t", *p, 4))) {
+    if (!k->sure && (k->n_held == 0 || !ends_size(*p))) {
         pass_on(f);
         if (!f->s->finished && !f->s->over)
             forward_body_out(f, p, n);
