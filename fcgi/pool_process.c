@@ -82,9 +82,11 @@ void pool_process_answers(struct pool *p, struct fcgi_request *r)
 {
     r->starts = false;
     lock_take(&p->mu);
-    r->conn->server->answers = true;
-    if (r->conn->server->state == SERVER_STARTING)
+    /* Kept where nobody waits for it, it would be taken for the next process's. */
+    if (r->conn->server->state == SERVER_STARTING) {
+        r->conn->server->answers = true;
         poke_locked(p);
+    }
     lock_drop(&p->mu);
 }
 

@@ -130,7 +130,8 @@ void procs_answers(struct procs *ps, unsigned slot, uint64_t now_ms)
 {
     struct procs_slot *s = slot < ps->n ? &ps->slots[slot] : NULL;
 
-    if (!s || s->state != PROCS_STARTING)
+    /* One that was not even ordered has not answered: that was the one before. */
+    if (!s || s->state != PROCS_STARTING || s->order == SPAWNER_START)
         return;
     became_up(s, now_ms);
     order(s, SPAWNER_ANSWERS, NULL);

@@ -145,6 +145,34 @@ static void test_poked_once(void **state)
     answer(fd, &a);
 }
 
+static enum spawner_verb ordered;
+
+static bool note_order(void *user, unsigned slot, enum spawner_verb verb)
+{
+    (void)user;
+    (void)slot;
+    ordered = verb;
+    return true;
+}
+
+/* A request that began while the process started is answered when it is known to be ready: nobody
+ * needs to hear of that, least of all when the spawner is another and its process is to start. */
+static void test_answer_is_not_the_next_ones(void **state)
+{
+    struct spawner_msg m = {.verb = SPAWNER_RUNNING, .flags = SPAWNER_READY};
+    struct caller a = {0};
+
+    (void)state;
+    open_processes(1, 1);
+    ask(&a);
+    int fd = serve_get();
+    pool_process(world.pool, &m);
+    answer(fd, &a);
+    pool_processes_reset(world.pool);
+    pool_processes_step(world.pool, note_order, NULL);
+    assert_int_equal(ordered, SPAWNER_START);
+}
+
 static void test_news_of_nothing(void **state)
 {
     (void)state;
@@ -162,9 +190,8 @@ int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, fcgi_setup, fcgi_teardown)
     const struct CMUnitTest tests[] = {
-        T(test_processes),
-        T(test_process_comes_back),
-        T(test_poked_once),
+        T(test_processes),       T(test_process_comes_back),
+        T(test_poked_once),      T(test_answer_is_not_the_next_ones),
         T(test_news_of_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

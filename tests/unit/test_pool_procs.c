@@ -459,6 +459,9 @@ static void answer_makes_it_ready(void **state)
     procs_answers(p.ps, 0, p.now);
     assert_string_equal(step(&p, 0), "");
     procs_answers(p.ps, 7, p.now); /* no such slot */
+    procs_reset(p.ps, p.now);
+    procs_answers(p.ps, 0, p.now); /* of the one before */
+    assert_string_equal(step(&p, 0), "+0 ");
     play_end(&p);
 }
 
