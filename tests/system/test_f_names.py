@@ -67,10 +67,13 @@ class Traffic:
         self.threads = [threading.Thread(target=self.run) for _ in range(2)]
 
     def run(self):
-        with H1(self.gateway.address()) as client:
-            while not self.ends:
-                response = client.fetch("GET", "/app/x")
-                self.statuses[response.status] += 1
+        while not self.ends:
+            with H1(self.gateway.address()) as client:
+                closes = False  # it does so after connection_requests
+                while not self.ends and not closes:
+                    response = client.fetch("GET", "/app/x")
+                    self.statuses[response.status] += 1
+                    closes = response.get("connection") == "close"
 
     def __enter__(self):
         for thread in self.threads:
