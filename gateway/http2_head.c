@@ -399,7 +399,8 @@ int h2_head_done(struct stream *s, struct h2_head *h, bool end_stream)
     if (settle_authority(s, h) != 0)
         return GW_ECLIENT_PROTO;
     if (connect && !extended) /* RFC 9113 8.5: :authority is a host and a port */
-        return authority_has_port(h->authority) ? GW_EREQ_METHOD : GW_ECLIENT_PROTO;
+        return h->authority.p && authority_has_port(h->authority) ? GW_EREQ_METHOD
+                                                                  : GW_ECLIENT_PROTO;
     if (!path_fits(req))
         return GW_ECLIENT_PROTO;
     if (req->method.n > REQUEST_METHOD_MAX)

@@ -161,6 +161,10 @@ static void test_heads(void **state)
          "closed 1 ECLIENT_PROTO",
          1},
         {"CONNECT without authority", {":method", "CONNECT"}, "closed 1 ECLIENT_PROTO", 1},
+        {"CONNECT with Host alone",
+         {":method", "CONNECT", "host", "example.org:80"},
+         "closed 1 ECLIENT_PROTO",
+         1},
         {"CONNECT without port", {":method", "CONNECT", AUTH}, "closed 1 ECLIENT_PROTO", 1},
     };
 
