@@ -398,10 +398,12 @@ static bool looks(const struct proc *p)
 bool proc_tick(struct proc *p, uint64_t now_ms)
 {
     if (!p->reaped) {
-        if (looks(p) && now_ms >= p->look_ms && !p->ready)
-            look_if_ready(p, now_ms);
-        else if (looks(p) && now_ms >= p->look_ms)
-            watch_close(&p->probe);
+        if (looks(p) && now_ms >= p->look_ms) {
+            if (p->ready)
+                watch_close(&p->probe);
+            else
+                look_if_ready(p, now_ms);
+        }
         if (now_ms >= p->step_ms)
             take_step(p, now_ms);
         return false;

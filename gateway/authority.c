@@ -9,17 +9,13 @@ static const bool in_name[256] = {
     ['a' ... 'z'] = true, ['~'] = true,
 };
 
-static bool is_hex(char c)
-{
-    return (c >= '0' && c <= '9') || (c >= 'A' && c <= 'F') || (c >= 'a' && c <= 'f');
-}
-
 static bool name_valid(struct slice s)
 {
     for (size_t i = 0; i < s.n; i++) {
         if (in_name[(unsigned char)s.p[i]])
             continue;
-        if (s.p[i] != '%' || s.n - i < 3 || !is_hex(s.p[i + 1]) || !is_hex(s.p[i + 2]))
+        if (s.p[i] != '%' || s.n - i < 3 || !is_hex_digit(s.p[i + 1]) ||
+            !is_hex_digit(s.p[i + 2]))
             return false;
         i += 2;
     }

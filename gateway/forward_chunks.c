@@ -16,11 +16,6 @@ struct forward_chunks {
     uint8_t held[H1_CHUNK_DIGITS]; /* what may be the first one's size */
 };
 
-static bool is_hex(uint8_t c)
-{
-    return (c >= '0' && c <= '9') || ((c | 0x20) >= 'a' && (c | 0x20) <= 'f');
-}
-
 static bool ends_size(uint8_t c)
 {
     return c == '\r' || c == ';' || c == ' ' || c == '\t';
@@ -72,7 +67,7 @@ void forward_chunks(struct forward *f, const uint8_t *p, size_t n)
 {
     struct forward_chunks *k = f->chunks;
 
-    for (; n && !k->sure && is_hex(*p) && k->n_held < sizeof(k->held); p++, n--)
+    for (; n && !k->sure && is_hex_digit((char)*p) && k->n_held < sizeof(k->held); p++, n--)
         k->held[k->n_held++] = *p;
     if (n == 0)
         return;

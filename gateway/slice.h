@@ -55,6 +55,12 @@ static inline bool slice_ends(struct slice s, struct slice suffix)
            (suffix.n == 0 || memcmp(s.p + s.n - suffix.n, suffix.p, suffix.n) == 0);
 }
 
+/* A hexadecimal digit of either case. */
+static inline bool is_hex_digit(char c)
+{
+    return (c >= '0' && c <= '9') || (c >= 'A' && c <= 'F') || (c >= 'a' && c <= 'f');
+}
+
 /* s without its first k bytes; k must not exceed s.n. */
 static inline struct slice slice_from(struct slice s, size_t k)
 {

@@ -3,6 +3,7 @@ Of all that was found it holds what it takes to reach each edge that is reached,
 --keep wrote it; the inputs that somebody thought of are in corpus/."""
 import io
 import os
+import shutil
 import tarfile
 
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -16,7 +17,8 @@ def unpack(into):
         return
     if os.path.exists(mark) and os.path.getmtime(mark) >= os.path.getmtime(ARCHIVE):
         return
-    os.makedirs(into, exist_ok=True)
+    shutil.rmtree(into, ignore_errors=True)  # what an older one had
+    os.makedirs(into)
     with tarfile.open(ARCHIVE) as archive:
         for member in archive:
             if not member.isfile():

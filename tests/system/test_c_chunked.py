@@ -83,7 +83,7 @@ def test_how_it_is_said(gateway, backend, fields):
 
 
 @pytest.mark.parametrize("cut", [True, False])
-@pytest.mark.parametrize("body", [b"<p>\n", b"\r\n0\r\n\r\n", b"{}", b"face to face"[:4], b"face\n",
+@pytest.mark.parametrize("body", [b"<p>\n", b"\r\n0\r\n\r\n", b"{}", b"face", b"face\n",
                                   b"12345678123456781\r\n", b"beg", b"5,6"])
 def test_said_and_not_done(gateway, backend, body, cut):
     """Nothing but the field is wrong: what does not begin with a size is the body."""
