@@ -68,7 +68,8 @@ struct proto {
     bool (*file_next)(struct conn *c, struct file_piece *ret_piece);
     void (*file_sent)(struct conn *c, const struct open_file *f, size_t n, int err);
 
-    /* worker, may be NULL: may the rest of the body of s be bytes of a file that are sent so? */
+    /* worker, may be NULL: may the rest of the body of s be bytes of a file, which file_next()
+     * names or produce() reads? */
     bool (*takes_file)(const struct stream *s);
 
     /* locked: nothing under way and nothing owed: the connection may be closed as soon as its

@@ -4,7 +4,6 @@
 #include <sys/sendfile.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
-#include <sys/uio.h>
 #include <unistd.h>
 
 #include "counters.h"
@@ -22,9 +21,8 @@ struct cache_pages {
 static bool byte_is_there(const struct file_piece *p, size_t at)
 {
     char byte;
-    struct iovec iov = {&byte, 1};
 
-    return preadv2(p->file->fd, &iov, 1, (off_t)(p->at + (int64_t)at), RWF_NOWAIT) == 1;
+    return open_file_read_warm(p->file, &byte, 1, p->at + (int64_t)at) == 1;
 }
 
 /* Kernels that cannot tell are asked for a byte of each block that read-ahead reads at once, unless

@@ -143,8 +143,9 @@ static bool waits_for_credit(struct stream *s, struct credit *ret, uint64_t *ret
     lock_take(&c->mu);
     if (c->proto->credit)
         c->proto->credit(s, ret);
-    bool waits =
-        s->out.body.n > 0 && !atomic_load_explicit(&c->progress_ms, memory_order_relaxed);
+    /* Of a file on HTTP/1.1 it is the socket that waits, or the disk. */
+    bool waits = (s->out.body.n > 0 || (c->proto->credit && s->out.file_left)) &&
+                 !atomic_load_explicit(&c->progress_ms, memory_order_relaxed);
     *ret_taken = s->out.n_body;
     lock_drop(&c->mu);
     return waits;

@@ -2,7 +2,6 @@
 
 #include <errno.h>
 #include <stdlib.h>
-#include <sys/uio.h>
 #include <unistd.h>
 
 #include "counters.h"
@@ -68,13 +67,6 @@ int64_t file_read_left(const struct file_read *r)
 const struct open_file *file_read_of(const struct file_read *r)
 {
     return r->file;
-}
-
-ssize_t file_read_warm(int fd, struct chunk *k, int64_t offset)
-{
-    struct iovec iov = {k->data, k->cap};
-
-    return preadv2(fd, &iov, 1, (off_t)offset, RWF_NOWAIT);
 }
 
 /* EAGAIN: it would have to wait.  The others: the file system, or the kernel, cannot tell. */
@@ -155,7 +147,7 @@ struct chunk *file_read_next(struct file_read *r, int *ret_err)
         *ret_err = GW_ENO_MEMORY;
         return NULL;
     }
-    ssize_t n = file_read_warm(r->file->fd, k, r->offset);
+    ssize_t n = open_file_read_warm(r->file, k->data, k->cap, r->offset);
     if (n < 0 && would_wait(errno)) {
         read_cold(r, k);
         return NULL;

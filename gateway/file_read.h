@@ -40,8 +40,4 @@ struct chunk *file_read_next(struct file_read *r, int *ret_err);
 /* From the first byte again. */
 void file_read_restart(struct file_read *r);
 
-/* Read from the page cache only, into the whole of k: the number of bytes, 0 at the end of the
- * file, -1 with errno. */
-ssize_t file_read_warm(int fd, struct chunk *k, int64_t offset);
-
 #endif

@@ -1,7 +1,7 @@
 /*
- * The connection sends them itself out of the page cache where it can (stream_send_file); else
- * they are handed over in chunks of 64 KiB as file_read.h reads them, until the stream's buffer
- * is full.
+ * The connection takes them itself out of the page cache where it can (stream_send_file), so that
+ * none wait in memory for a slow client; else, and from where the cache has no more, they are handed
+ * over in chunks of 64 KiB as file_read.h reads them, until the stream's buffer is full.
  */
 #include "files_send.h"
 
@@ -70,13 +70,28 @@ static const struct handler files_handler = {
 
 /* ---- out of the page cache ---- */
 
-/* All was sent, or the file failed.  Its state is s->out. */
+/* f's reference is taken over. */
+static void send_read(struct stream *s, struct open_file *f, int64_t first, int64_t n)
+{
+    struct file_read *r =
+        file_read_new(s->loop, worker_of(s)->writers, f, first, n, send_more, s);
+
+    if (r)
+        stream_handle(s, &files_handler, r);
+    else
+        stream_error(s, GW_ENO_MEMORY);
+}
+
+/* All was sent, or the rest cannot be sent so.  Its state is s->out. */
 static void pass_writable(struct stream *s)
 {
-    int err = stream_file_err(s);
+    struct file_piece rest;
+    int err = stream_file_result(s, &rest);
 
     if (err)
         stream_error(s, err);
+    else if (rest.n)
+        send_read(s, open_file_ref(rest.file), rest.at, (int64_t)rest.n);
     else
         stream_finish(s);
 }
@@ -99,13 +114,7 @@ void files_send(struct stream *s, struct open_file *f, struct range part)
         stream_handle(s, &pass_handler, NULL);
         return;
     }
-    struct file_read *r =
-        file_read_new(s->loop, worker_of(s)->writers, f, part.first, part.n, send_more, s);
-
-    if (r)
-        stream_handle(s, &files_handler, r);
-    else
-        stream_error(s, GW_ENO_MEMORY);
+    send_read(s, f, part.first, part.n);
 }
 
 struct chunk *files_read_small(struct file_cache *files, struct open_file *f, struct range part)
@@ -119,7 +128,7 @@ struct chunk *files_read_small(struct file_cache *files, struct open_file *f, st
         k->len = (uint32_t)part.n;
         return k;
     }
-    if (k && file_read_warm(f->fd, k, part.first) == (ssize_t)part.n) {
+    if (k && open_file_read_warm(f, k->data, k->cap, part.first) == (ssize_t)part.n) {
         k->len = (uint32_t)part.n;
         file_cache_keep(files, f, k->data, k->len);
         return k;

@@ -305,7 +305,7 @@ static bool http1_done(struct conn *c)
 
 static bool http1_takes_file(const struct stream *s)
 {
-    return !s->conn->is_tls && !http1_of(s->conn)->out.chunks;
+    return !http1_of(s->conn)->out.chunks;
 }
 
 static bool http1_file_next(struct conn *c, struct file_piece *ret_piece)
@@ -349,6 +349,7 @@ static int http1_open(struct conn *c)
     c->proto_state = calloc(1, sizeof(struct http1));
     if (!c->proto_state)
         return GW_ENO_MEMORY;
+    http1_of(c)->out.reads = c->is_tls;
     http1_in_next_head(c);
     return 0;
 }

@@ -185,10 +185,17 @@ static size_t produce_wire(struct http1_out *o, uint8_t *dst, size_t cap)
 
 static size_t produce_body(struct http1_out *o, uint8_t *dst, size_t cap)
 {
-    size_t n = chain_take(&o->s->out.body, dst, cap);
+    struct stream_out *out = &o->s->out;
+    size_t n = chain_take(&out->body, dst, cap);
 
     if (n)
         stream_out_took_locked(o->s, n);
+    if (n < cap && o->reads && out->body.n == 0 && out->file_left) {
+        size_t got = stream_file_read_locked(o->s, dst + n, cap - n);
+        if (got)
+            stream_file_took_locked(o->s, got, 0);
+        n += got;
+    }
     return n;
 }
 
@@ -267,7 +274,8 @@ void http1_out_body_ready(struct http1_out *o)
 
 bool http1_out_file(const struct http1_out *o, struct file_piece *ret_piece)
 {
-    if (o->state != HTTP1_BODY || buf_len(&o->wire) || o->s->out.body.n || !o->s->out.file_left)
+    if (o->reads || o->state != HTTP1_BODY || buf_len(&o->wire) || o->s->out.body.n ||
+        !o->s->out.file_left)
         return false;
     const struct stream_out *out = &o->s->out;
     *ret_piece = (struct file_piece){
@@ -283,13 +291,8 @@ void http1_out_file_sent(struct http1_out *o, const struct open_file *f, size_t 
 {
     if (!o->s || o->s->out.file != f || !o->s->out.file_left)
         return;
-    struct stream_out *out = &o->s->out;
-    out->file_at += (int64_t)n;
-    out->file_left = err ? 0 : out->file_left - (int64_t)n;
-    out->file_err = err;
-    out->n_body += n;
-    if (!out->file_left)
-        stream_event_locked(o->s, STREAM_EV_WRITABLE);
+    stream_file_took_locked(o->s, n, err);
+    check_done(o);
 }
 
 bool http1_out_cut(struct http1_out *o)

@@ -30,6 +30,8 @@ struct http1_out {
     bool bodyless;              /* m  HEAD, 204, 304: nothing follows the head */
     bool cut;                   /* m  what came so far is all: no end is owed */
     bool chunks;                /* m  the body goes in chunks, and the last is still owed */
+    bool reads;                 /* I  a file's bytes are produced: no socket can take them as
+                                      they are */
 };
 
 /* What the connection adds to a response's own fields. */
@@ -56,7 +58,8 @@ int http1_out_interim(struct http1_out *o, int status, const struct field *field
 /* More body, or its end, is in o->s->out. */
 void http1_out_body_ready(struct http1_out *o);
 
-/* Up to cap bytes for the wire; 0 only if http1_out_wants() is false. */
+/* Up to cap bytes for the wire; 0 only if http1_out_wants() is false, or has become so with a file
+ * whose bytes could not be read here. */
 size_t http1_out_produce(struct http1_out *o, uint8_t *dst, size_t cap);
 bool http1_out_wants(const struct http1_out *o);
 

@@ -5,7 +5,7 @@
  * and its callbacks (http2_callbacks.c) note what happened to which stream.  events() acts on
  * the notes without the lock.  Output is made by whoever holds the connection's lease:
  * produce() lets the session serialize straight into the caller's memory, DATA from the
- * streams' chains with one copy.
+ * streams' chains with one copy, and from files with none.
  */
 #include "http2_session.h"
 
@@ -406,6 +406,12 @@ static int http2_send_interim(struct stream *s, int status, const struct field *
     return rv < 0 ? h2_library_err(rv) : 0;
 }
 
+static bool http2_takes_file(const struct stream *s)
+{
+    (void)s;
+    return true;
+}
+
 static void http2_body_ready(struct stream *s)
 {
     struct h2_stream *hs = h2_stream_of(s);
@@ -496,6 +502,7 @@ const struct proto http2_proto = {
     .shutdown = http2_shutdown,
     .send_head = http2_send_head,
     .send_interim = http2_send_interim,
+    .takes_file = http2_takes_file,
     .body_ready = http2_body_ready,
     .reset = http2_reset,
     .consumed = http2_consumed,

@@ -303,10 +303,17 @@ static int on_data_chunk(nghttp2_session *session, uint8_t flags, int32_t id,
 
 /* ---- what goes ---- */
 
+static ssize_t nothing_yet(struct http2 *h, struct stream *s)
+{
+    h2_turn_over_locked(h, s);
+    h2_stream_of(s)->deferred = true;
+    return NGHTTP2_ERR_DEFERRED;
+}
+
 /*
  * Takes nothing yet: NO_COPY makes the library call send_data for it at once, inside the same
  * nghttp2_session_mem_send.  So whose turn it is is decided with every frame, as late as produce()
- * is called.
+ * is called.  Of a file the bytes are put where send_data wants them.
  */
 static ssize_t read_body(nghttp2_session *session, int32_t id, uint8_t *buf, size_t length,
                          uint32_t *data_flags, nghttp2_data_source *source, void *user)
@@ -319,19 +326,21 @@ static ssize_t read_body(nghttp2_session *session, int32_t id, uint8_t *buf, siz
     (void)source;
     if (!s)
         return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
-    size_t n = length < h->room - H2_FRAME_HEAD ? length : h->room - H2_FRAME_HEAD;
-    bool ends = false;
-    if (n >= s->out.body.n) {
-        n = s->out.body.n;
-        ends = s->out.eof && !h2_linger_holds_locked(h, s);
-    }
-    if (n == 0 && !ends) {
-        h2_turn_over_locked(h, s);
-        h2_stream_of(s)->deferred = true;
-        return NGHTTP2_ERR_DEFERRED;
-    }
+    const struct stream_out *out = &s->out;
+    size_t most = length < h->room - H2_FRAME_HEAD ? length : h->room - H2_FRAME_HEAD;
+    size_t n = most < out->body.n ? most : out->body.n;
+    bool is_file = out->body.n == 0 && out->file_left;
+    bool ends = n == out->body.n && out->eof && !h2_linger_holds_locked(h, s);
+    if (n == 0 && !ends && !is_file)
+        return nothing_yet(h, s);
     if (!h2_turn_is_locked(h, s))
         return NGHTTP2_ERR_DEFERRED;
+    if (is_file) {
+        n = stream_file_read_locked(s, h->dst + H2_FRAME_HEAD, most);
+        if (n == 0)
+            return nothing_yet(h, s);
+        ends = n == (uint64_t)out->file_left && !h2_linger_holds_locked(h, s);
+    }
     if (ends)
         *data_flags |= NGHTTP2_DATA_FLAG_EOF;
     *data_flags |= NGHTTP2_DATA_FLAG_NO_COPY;
@@ -351,13 +360,17 @@ static int send_data(nghttp2_session *session, nghttp2_frame *frame, const uint8
     if (!s || h->room < H2_FRAME_HEAD + n)
         return NGHTTP2_ERR_CALLBACK_FAILURE;
     memcpy(h->dst, head, H2_FRAME_HEAD);
-    chain_take(&s->out.body, h->dst + H2_FRAME_HEAD, n);
+    if (s->out.body.n) {
+        chain_take(&s->out.body, h->dst + H2_FRAME_HEAD, n);
+        stream_out_took_locked(s, n);
+    } else if (n) {
+        stream_file_took_locked(s, n, 0);
+    }
     h->dst += H2_FRAME_HEAD + n;
     h->room -= H2_FRAME_HEAD + n;
     h2_order_sent(&h->order, &h2_stream_of(s)->turn, n);
-    if (s->out.body.n == 0 && !s->out.eof)
+    if (s->out.body.n == 0 && !s->out.file_left && !s->out.eof)
         h2_turn_over_locked(h, s); /* what it has to send next comes later */
-    stream_out_took_locked(s, n);
     h->n_taken += n;
     h2_budget_sent(&h->budget, n);
     /* nghttp2_session_mem_send goes from DATA frame to DATA frame without coming back. */

@@ -34,4 +34,8 @@ struct open_file *open_file_new(int fd);
 struct open_file *open_file_ref(struct open_file *f); /* f */
 void open_file_unref(struct open_file *f);            /* NULL: nothing */
 
+/* Read up to n bytes from offset at on, but wait for no disk (RWF_NOWAIT): their number, 0 at the end
+ * of the file, or -1 with errno, which is EAGAIN where they are not in the page cache. */
+ssize_t open_file_read_warm(const struct open_file *f, void *dst, size_t n, int64_t at);
+
 #endif

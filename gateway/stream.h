@@ -31,6 +31,7 @@ struct account;
 struct limit_taken;
 struct head_override;
 struct error_answer;
+struct file_piece;
 struct remote;
 struct conn;
 struct stream;
@@ -88,8 +89,10 @@ struct stream_out {
     bool want_writable; /* m  the producer stopped at the high mark and waits for
                            handler->writable */
     size_t low;         /* m  the low mark then: half of the high one that was met */
-    struct open_file *file; /* m  whose bytes file_at .. file_at + file_left follow body, and */
-    int64_t file_at, file_left; /* m  are sent by the connection itself */
+    struct open_file
+        *file; /* m  whose bytes file_at .. file_at + file_left end the body, and */
+    int64_t file_at, file_left; /* m  are taken by the connection itself */
+    int64_t file_cold;          /* m  so many from file_at on it could not read and gave back */
     int file_err;               /* m  why it gave up on them */
     size_t high;                /* o  the high mark when body was last handed in */
     bool slow;                  /* o  the high mark is that for a slow client */
@@ -203,13 +206,15 @@ ssize_t stream_send_body(struct stream *s, const void *p, size_t n);
 ssize_t stream_send_chunk(struct stream *s, struct chunk *k);
 
 /*
- * The next n bytes of the body are those of f at that offset, and the connection sends them
- * itself, out of the page cache.  A reference is taken.  false: this protocol, or this response,
- * has to be given the bytes.  Else handler->writable is called when they went out, or with
- * stream_file_err() when f failed; nothing may be handed in before.
+ * The rest of the body is n bytes of f, from offset at on, and the connection takes them itself,
+ * out of the page cache.  A reference is taken.  false: this response has to be given the bytes.
+ * Else handler->writable is called once, and stream_file_result() tells then what became of them;
+ * nothing may be handed in before.
  */
 bool stream_send_file(struct stream *s, struct open_file *f, int64_t at, int64_t n);
-int stream_file_err(struct stream *s);
+/* 0, or why f failed: GW_EFILE, GW_EFILE_SHORT.  *ret_rest, without a reference, could not be read
+ * from the page cache and is to be handed in; its n is 0 if everything went out. */
+int stream_file_result(struct stream *s, struct file_piece *ret_rest);
 
 /* The client is slow, and what it does not take waits elsewhere: the marks are those for slow
  * clients from now on, and what is buffered over the high one is handed back, to be sent again;
@@ -318,5 +323,12 @@ void stream_event_locked(struct stream *s, unsigned ev);
 /* Under conn->mu: the protocol took n bytes of s->out.body (already dropped from the chain):
  * counts them and notes STREAM_EV_WRITABLE when the low mark is passed. */
 void stream_out_took_locked(struct stream *s, size_t n);
+
+/* Under conn->mu: up to n bytes of s->out.file, which follow what was taken of it, put at dst if the
+ * page cache has them; they are taken only by stream_file_took_locked().  0: it has not, and the
+ * handler will be told. */
+size_t stream_file_read_locked(struct stream *s, uint8_t *dst, size_t n);
+/* n bytes of it were sent, and the rest will not be if err; with the last one the body ends. */
+void stream_file_took_locked(struct stream *s, size_t n, int err);
 
 #endif

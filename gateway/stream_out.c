@@ -185,23 +185,27 @@ bool stream_send_file(struct stream *s, struct open_file *f, int64_t at, int64_t
         !c->proto->takes_file(s))
         return false;
     n = (int64_t)stream_cut(s, (size_t)n);
-    struct open_file *before = s->out.file; /* all of which was sent */
-    open_file_ref(f);
     lock_take(&c->mu);
-    s->out.file = f;
+    s->out.file = open_file_ref(f);
     s->out.file_at = at;
     s->out.file_left = s->out.closed ? 0 : n;
+    c->proto->body_ready(s);
     lock_drop(&c->mu);
-    open_file_unref(before);
     conn_dirty(c);
     return true;
 }
 
-int stream_file_err(struct stream *s)
+int stream_file_result(struct stream *s, struct file_piece *ret_rest)
 {
+    struct stream_out *out = &s->out;
+
     lock_take(&s->conn->mu);
-    int err = s->out.file_err;
+    int err = out->file_err;
+    *ret_rest = (struct file_piece){out->file, out->file_at, (size_t)out->file_cold};
+    out->file_cold = 0;
     lock_drop(&s->conn->mu);
+    if (out->left >= 0)
+        out->left += (int64_t)ret_rest->n; /* it will be counted again */
     return err;
 }
 

@@ -12,6 +12,11 @@
  */
 #include "../unit/http2_mock.h"
 
+#include <errno.h>
+#include <sys/mman.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
 #include "../../gateway/http2_session.h"
 #include "../../gateway/window.h"
 #include "http2_script.h"
@@ -30,6 +35,8 @@ static struct window_budget windows;
 static struct worker worker = {.windows = &windows};
 static unsigned behaviour, n_heads, n_closed;
 static bool discards;
+
+enum { FILE_SIZE = 80000 };
 
 /* ---- handlers ---- */
 
@@ -52,6 +59,41 @@ static void send_all(struct stream *s, int status, size_t n)
     mock_finish(s);
 }
 
+static struct open_file *a_file;
+
+/* Of half of them half is in the page cache (preadv2), and the others end a byte too early. */
+static void send_file(struct stream *s)
+{
+    mock_send_head(s, 200, fields, 1, FILE_SIZE / 2);
+    mock_send_file(s, open_file_ref(a_file), s->id % 4 == 1 ? 0 : FILE_SIZE / 2 + 1,
+                   FILE_SIZE / 2);
+}
+
+ssize_t preadv2(int fd, const struct iovec *iov, int n, off_t at, int flags)
+{
+    size_t left = at < FILE_SIZE / 4 ? (size_t)(FILE_SIZE / 4 - at) : FILE_SIZE;
+
+    assert(n == 1 && flags == RWF_NOWAIT);
+    if (at == FILE_SIZE / 4) {
+        errno = EAGAIN;
+        return -1;
+    }
+    return pread(fd, iov->iov_base, iov->iov_len < left ? iov->iov_len : left, at);
+}
+
+/* What could not be read so, or the end. */
+static void hand_in(struct stream *s)
+{
+    static const char bytes[FILE_SIZE];
+    int64_t n = s->out.file_cold;
+
+    s->out.file_cold = 0;
+    if (n)
+        mock_send_body(s, bytes, (size_t)n);
+    if (s->out.file)
+        mock_finish(s);
+}
+
 static void answer(struct stream *s)
 {
     n_heads++;
@@ -70,7 +112,10 @@ static void answer(struct stream *s)
         send_all(s, 200, 5);
         break;
     case 1:
-        send_all(s, 200, 40000);
+        if (behaviour & 4)
+            send_file(s);
+        else
+            send_all(s, 200, 40000);
         break;
     case 2:
         http2_proto.push(s, slice_of("", 0), NULL, 0);
@@ -260,6 +305,7 @@ static void prepare(uint8_t what)
     mock_on_head = answer;
     mock_on_bad_head = refuse;
     mock_on_body = take;
+    mock_on_writable = hand_in;
     mock_on_close = count_close;
     w.waits = what & 8;
     script.newest = (uint32_t)-1;
@@ -312,6 +358,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *in, size_t len)
 {
     if (len < 2)
         return 0;
+    if (!a_file) {
+        int fd = memfd_create("file", MFD_CLOEXEC);
+        assert(ftruncate(fd, FILE_SIZE) == 0);
+        a_file = open_file_new(fd);
+    }
     script.at = in + 2;
     script.end = in + len;
     w.piece = in[1];

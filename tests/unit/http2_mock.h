@@ -257,6 +257,7 @@ void stream_on_close(struct stream *s, int err)
     c->n_streams--;
     chain_fini(&s->in);
     chain_fini(&s->out.body);
+    open_file_unref(s->out.file);
     arena_fini(&s->arena);
     free(s);
 }
@@ -281,6 +282,17 @@ static inline void mock_send_body(struct stream *s, const void *p, size_t n)
         chain_append(&s->out.body, p, n);
         http2_proto.body_ready(s);
     }
+    lock_drop(&s->conn->mu);
+}
+
+/* The rest of the body is n bytes of f, from at on; its reference is taken over. */
+static inline void mock_send_file(struct stream *s, struct open_file *f, int64_t at, int64_t n)
+{
+    lock_take(&s->conn->mu);
+    s->out.file = f;
+    s->out.file_at = at;
+    s->out.file_left = s->out.closed || s->out.no_body ? 0 : n;
+    http2_proto.body_ready(s);
     lock_drop(&s->conn->mu);
 }
 

@@ -161,6 +161,35 @@ static void cold_files(void **state)
     }
 }
 
+/* What the connection takes itself, and what it gives back. */
+static void passed_files(void **state)
+{
+    static const size_t table[] = {1, 65536, 65537, 299999, 300000};
+
+    (void)state;
+    fill(300000);
+    for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
+        passes = table[i];
+        cache = CACHE_COLD;
+        request("GET");
+        assert_null(the_job);
+        for (unsigned turns = 0; !out.finished && turns < 1000; turns++) {
+            if (the_job)
+                run_job();
+            else
+                client_takes();
+        }
+        assert_true(out.finished);
+        expect_body(0, 300000);
+        end();
+    }
+    request("GET");
+    out.err = GW_EFILE_SHORT;
+    client_takes();
+    assert_false(out.finished);
+    end();
+}
+
 static void client_gone_while_reading(void **state)
 {
     (void)state;
@@ -262,6 +291,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(ranges, setup, teardown),
         cmocka_unit_test_setup_teardown(conditions, setup, teardown),
         cmocka_unit_test_setup_teardown(cold_files, setup, teardown),
+        cmocka_unit_test_setup_teardown(passed_files, setup, teardown),
         cmocka_unit_test_setup_teardown(client_gone_while_reading, setup, teardown),
         cmocka_unit_test_setup_teardown(client_gone_while_waiting, setup, teardown),
         cmocka_unit_test_setup_teardown(send_fails, setup, teardown),

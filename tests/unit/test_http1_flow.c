@@ -1,6 +1,8 @@
 /* How bodies flow over HTTP/1.1, and how its connections end. */
 #include "http1_world.h"
 
+#include "body_file.h"
+
 /* ---- bodies of some size ---- */
 
 /* Undo the chunks in t.out behind its head; the data's length, each byte an 'x'. */
@@ -42,6 +44,113 @@ static void long_responses_flow(void **state)
         end();
     }
 }
+
+/* ---- files ---- */
+
+/* The held request is answered with a file, which tls or the socket takes. */
+static struct open_file *answer_file(bool tls)
+{
+    const struct response r = {.status = 200, .content_length = BODY_FILE};
+    struct open_file *f = body_file();
+
+    begin();
+    http1_proto.close(&t.c);
+    t.c.is_tls = tls;
+    assert_int_equal(http1_proto.open(&t.c), 0);
+    say(GET("/hold"));
+    stream_send_head(t.held, &r);
+    assert_true(stream_send_file(t.held, f, 0, BODY_FILE));
+    open_file_unref(f); /* the stream has its own reference */
+    return f;
+}
+
+static size_t body_sent(void)
+{
+    const char *body = strstr(t.out, "\r\n\r\n") + 4;
+    size_t n = (size_t)(t.out + t.n_out - body);
+
+    for (size_t i = 0; i < n; i++)
+        assert_int_equal((uint8_t)body[i], body_byte(i));
+    return n;
+}
+
+/* With its last byte the response has ended, whatever the handler does about it. */
+static void files_over_tls(void **state)
+{
+    (void)state;
+    body_warm = BODY_FILE;
+    answer_file(true);
+    flush();
+    assert_int_equal(body_sent(), BODY_FILE);
+    assert_int_equal(t.n_closed, 1);
+    assert_int_equal(t.close_err, 0);
+    end();
+}
+
+static void cold_files_over_tls(void **state)
+{
+    static char rest[BODY_FILE];
+    struct file_piece back;
+
+    (void)state;
+    for (body_warm = 0; body_warm < BODY_FILE; body_warm += 70 * 1000) {
+        struct open_file *f = answer_file(true);
+        flush();
+        assert_int_equal(body_sent(), body_warm);
+        assert_int_equal(stream_file_result(t.held, &back), 0);
+        assert_ptr_equal(back.file, f);
+        assert_int_equal(back.at, body_warm);
+        assert_int_equal(back.n, BODY_FILE - body_warm);
+        assert_int_equal(pread(f->fd, rest, back.n, back.at), back.n);
+        assert_true(stream_send_body(t.held, rest, back.n) >= 0);
+        stream_finish(t.held);
+        flush();
+        assert_int_equal(body_sent(), BODY_FILE);
+        assert_int_equal(t.n_closed, 1);
+        end();
+    }
+}
+
+static bool socket_takes(size_t n, int err, size_t want)
+{
+    struct file_piece piece;
+
+    lock_take(&t.c.mu);
+    bool is_file = http1_proto.file_next(&t.c, &piece);
+    if (is_file) {
+        assert_int_equal(piece.n, want);
+        http1_proto.file_sent(&t.c, piece.file, n, err);
+    }
+    lock_drop(&t.c.mu);
+    if (is_file)
+        open_file_unref(piece.file);
+    return is_file;
+}
+
+static void files_over_sockets(void **state)
+{
+    struct file_piece back;
+
+    (void)state;
+    for (int err = 0; err >= GW_EFILE_SHORT; err += GW_EFILE_SHORT) {
+        answer_file(false);
+        lock_take(&t.c.mu);
+        t.n_out = (size_t)http1_proto.produce(&t.c, (uint8_t *)t.out, t.cap);
+        lock_drop(&t.c.mu);
+        assert_int_equal(body_sent(), 0); /* the head alone */
+        assert_true(socket_takes(1000, 0, BODY_FILE));
+        assert_true(socket_takes(BODY_FILE - 1000, err, BODY_FILE - 1000));
+        assert_false(socket_takes(0, 0, 0));
+        assert_int_equal(stream_file_result(t.held, &back), err);
+        assert_int_equal(back.n, 0);
+        assert_int_equal(t.held->out.closed, err == 0);
+        http1_proto.events(&t.c);
+        assert_int_equal(t.n_closed, err == 0);
+        end();
+    }
+}
+
+/* ---- pauses ---- */
 
 static void uploads_pause_the_socket(void **state)
 {
@@ -278,6 +387,9 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(long_responses_flow),
+        cmocka_unit_test(files_over_tls),
+        cmocka_unit_test(cold_files_over_tls),
+        cmocka_unit_test(files_over_sockets),
         cmocka_unit_test(uploads_pause_the_socket),
         cmocka_unit_test(early_requests_pause_the_socket),
         cmocka_unit_test(full_duplex),
