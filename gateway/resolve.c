@@ -156,18 +156,20 @@ static bool ends_in_slash(struct slice path)
 }
 
 /* A route of files will answer with it next, so it is opened; a pool's may be for the pool's user
- * alone. */
+ * alone.  What must not be sent counts as there: once it is routed the log says so of it. */
 static bool has_index(struct file_cache *files, const struct route_entry *e, struct slice rel)
 {
     mode_t mode;
 
-    if (e->backend || !files)
-        return look(e, rel, &mode) == THERE_FILE;
-    struct open_file *f = file_cache_open(files, e->root.p, rel, e->links);
-    bool there =
-        f ? S_ISREG(f->st.st_mode) : errno != ENOENT && look(e, rel, &mode) == THERE_FILE;
-    open_file_unref(f);
-    return there;
+    if (!e->backend && files) {
+        struct open_file *f = file_cache_open(files, e->root.p, rel, e->links);
+        bool is_file = f && S_ISREG(f->st.st_mode);
+        open_file_unref(f);
+        if (f || errno == ENOENT)
+            return is_file;
+    }
+    enum there t = look(e, rel, &mode);
+    return t == THERE_FILE || t == THERE_OUTSIDE || (t == THERE_HIDDEN && !e->backend);
 }
 
 /* The path is a folder of e's root: which of the index files is there?  Where we must not look,

@@ -20,6 +20,12 @@ def gateway(module_place):
     os.symlink(place / "out/secret", place / "public/link")
     os.symlink(place / "out", place / "public/folder")
     (place / "public/empty").mkdir()
+    (place / "public/linked").mkdir()
+    os.symlink(place / "out/secret", place / "public/linked/index.html")
+    write_file(place / "public/shut/index.html", b"x")
+    os.chmod(place / "public/shut/index.html", 0)
+    (place / "cgi/linked").mkdir()
+    os.symlink(place / "out/program", place / "cgi/linked/index.cgi")
     write_file(place / "cgi/plain", b"#!/bin/sh\nprintf 'Content-Type: text/plain\\n\\nran'\n")
     os.symlink(place / "out/program", place / "cgi/link")
     write_script(place / "cgi/one", "#!/bin/sh\n")
@@ -29,7 +35,11 @@ def gateway(module_place):
         root = {place}/public
         [route main /cgi/]
         root = {place}/cgi
+        index = index.cgi
         pool = cgi
+        [route main /listed/]
+        root = {place}/public
+        listing = on
         [route main *.cgi]
         root = {place}/cgi
         pool = cgi
@@ -62,6 +72,17 @@ def test_said(gateway, proto, path, said):
     assert response.status == 403 and b"link" not in response.body
     line = gateway.wait_log(said, since)
     assert f'path="{path}"' in line and " warn " in line and "site=main" in line
+
+
+@pytest.mark.parametrize("folder, index, said", [
+    ("/linked/", "index.html", LINK), ("/shut/", "index.html", CLOSED),
+    ("/listed/linked/", "index.html", LINK), ("/cgi/linked/", "index.cgi", LINK)])
+@pytest.mark.parametrize("proto", ["h1", "h2"])
+def test_said_of_an_index(gateway, proto, folder, index, said):
+    """It is the folder's, as in nginx: nothing else is shown in its place."""
+    since = gateway.mark()
+    assert gateway.fetch(proto, folder).status == 403
+    assert f'path="{folder}{index}"' in gateway.wait_log(said, since)
 
 
 def test_not_said(gateway):
