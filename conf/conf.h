@@ -333,6 +333,7 @@ struct conf_pool {
     unsigned n_connect;
     const char **spawn; /* argv, NULL-terminated; NULL unless spawned.  For cgi pools: NULL, the
                            runner is meant */
+    const char *directory; /* of spawned processes; NULL: that of the program */
     bool cgi;
     unsigned
         processes; /* processes h2cgi starts; cgi: max_requests unless set, else 16; spawn: 1;

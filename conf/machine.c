@@ -111,6 +111,7 @@ static void check_section(struct load *l, const struct section *s)
         check_user(l, s, pool->user);
         check_peer_user(l, s, pool->peer_user);
         check_file(l, s, "spawn", pool->spawn ? pool->spawn[0] : NULL, FILE_PROGRAM);
+        check_file(l, s, "directory", pool->directory, FILE_FOLDER);
         break;
     }
     case SCHEMA_LISTEN:

@@ -61,6 +61,19 @@ static int spawn_argv(const struct conf_pool *pool, uint32_t slot, struct arena 
     return 0;
 }
 
+static int choose_directory(const struct conf_pool *pool, struct arena *a,
+                            struct spawner_command *cmd)
+{
+    const char *program = cmd->argv[0], *slash = pool->cgi ? NULL : strrchr(program, '/');
+    size_t n = slash ? (size_t)(slash - program) : 0;
+
+    cmd->directory_is_said = pool->directory != NULL;
+    cmd->directory = pool->directory;
+    if (!pool->directory)
+        cmd->directory = n ? arena_dup(a, slice_of(program, n)).p : "/";
+    return cmd->directory ? 0 : ENOMEM;
+}
+
 static bool pool_sets(const struct conf_pool *pool, const char *name)
 {
     for (unsigned i = 0; i < pool->n_env; i++) {
@@ -130,6 +143,8 @@ int spawner_command_make(const struct spawner_setup *setup, const struct spawner
     if (!err)
         err = pool->cgi ? runner_argv(setup, pool, a, &cmd)
                         : spawn_argv(pool, slot->slot, a, &cmd);
+    if (!err)
+        err = choose_directory(pool, a, &cmd);
     if (!err)
         err = make_envp(pool, slot->slot, mark, a, &cmd);
     if (err)
@@ -241,7 +256,8 @@ static struct spawner_exec_error child_steps(const struct spawner_command *cmd, 
     if (getppid() != spawner)
         _exit(127);
     umask(022);
-    if (chdir("/") < 0)
+    /* Where the program's cannot be entered, neither can it be run, and exec says so. */
+    if (chdir(cmd->directory) < 0 && (cmd->directory_is_said || chdir("/") < 0))
         return (struct spawner_exec_error){STEP_DIRECTORY, errno};
     /* Behind the change of user too: the C library carries that to all threads, a sanitizer's
      * own among them, by a signal with a handler. */

@@ -161,3 +161,30 @@ def test_output_goes_to_the_log(place, start):
         gateway.wait_log(rf"pool=app process={pid} {re.escape(words)}$")
     gateway.stop()
     gateway.wait_log(rf"pool=app process={pid} no line end$")
+
+
+WHERE = """\
+    #!/bin/sh
+    pwd > {out}
+    exec {program}
+    """
+
+
+@pytest.mark.parametrize("said", [False, True])
+def test_folder(place, start, said):
+    """That of the program, or the one that the INI says."""
+    program = write_script(place / "my app/here", WHERE.format(out=place / "where",
+                                                               program=app("hello")))
+    os.chmod(write_file(place / "where", ""), 0o666)
+    keys = {"directory": place / "public"} if said else {}
+    gateway = start(spawn_ini(place, f'"{program}"', **keys))
+    assert gateway.get("/app/x").body == b"Hello, x\n"
+    assert (place / "where").read_text() == f"{place}/{'public' if said else 'my app'}\n"
+
+
+@pytest.mark.skipif(not is_root(), reason="as root it is another user")
+def test_folder_that_cannot_be_entered(place, start):
+    (place / "closed").mkdir(mode=0o700)
+    gateway = start(spawn_ini(place, app("hello"), directory=place / "closed"))
+    gateway.wait_log("pool=app cannot start .*: directory: Permission denied")
+    assert gateway.get("/app/x").status in (502, 503)

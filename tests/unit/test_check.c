@@ -189,9 +189,10 @@ static const struct error_row {
      "x:7: multiplex_requests without multiplex = auto\n"},
     {false, "[pool p]\ncgi = on\nmultiplex = auto\n",
      "x:7: \"multiplex\" has no meaning in a pool with cgi = on\n"},
-    {false, "[pool p]\ncgi = on\nstop_signal = INT\nlisten = self\n",
+    {false, "[pool p]\ncgi = on\nstop_signal = INT\nlisten = self\ndirectory = /\n",
      "x:7: \"stop_signal\" has no meaning in a pool with cgi = on\n"
-     "x:8: \"listen\" has no meaning in a pool with cgi = on\n"},
+     "x:8: \"listen\" has no meaning in a pool with cgi = on\n"
+     "x:9: \"directory\" has no meaning in a pool with cgi = on\n"},
     {false, "[pool p]\nconnect = h:1,max=17 h:2,backup h:1\n",
      "x:6: h:1: max=17 is over max_requests = 16\n"
      "x:6: h:1 is given twice\n"},
@@ -279,7 +280,7 @@ static void test_machine(void **state)
                          "[pool q]\nconnect = h:1\n"
                          "[pool r]\nspawn = /etc/passwd\n"
                          "[pool t]\nspawn = /\n"
-                         "[pool u]\nspawn = /bin/sh\n",
+                         "[pool u]\nspawn = /bin/sh\ndirectory = /nowhere\n",
                   false,
                   "x:4: root = /nowhere: No such file or directory\n"
                   "x:6: root = /etc/passwd: not a folder\n"
@@ -288,7 +289,8 @@ static void test_machine(void **state)
                   "x:19: root = /nowhere: No such file or directory\n"
                   "x:22: user = nobody-of-that-name: no such user\n"
                   "x:26: spawn = /etc/passwd: not executable\n"
-                  "x:28: spawn = /: not a file\n");
+                  "x:28: spawn = /: not a file\n"
+                  "x:31: directory = /nowhere: No such file or directory\n");
 }
 
 /* Another user is for root only; oneself, by name or number, is always right. */

@@ -196,6 +196,7 @@ static void process_sees_what_it_should(void **state)
     (void)state;
     r.pool.env = r.env;
     r.pool.n_env = 2;
+    r.pool.directory = "/usr";
     rig_start(&r,
               "for i in 3 4 5 6 7 8 9 10 11 12 13 14 15 16; do"
               " [ -e /proc/$$/fd/$i ] && echo leaked $i; done;"
@@ -207,7 +208,7 @@ static void process_sees_what_it_should(void **state)
     wait_for_text(r.log, " all\n");
     const char *log = slurp(r.log);
     static const char *const wanted[] = {
-        "pool=app process=", " /\n",           " 0022\n",
+        "pool=app process=", " /usr\n",        " 0022\n",
         " OWN=a b=c\n",      " HOME=/h\n",     " PATH=/usr/local/bin:/usr/bin:/bin\n",
         " socket:[",         " own session\n", " LOGNAME=",
     };
