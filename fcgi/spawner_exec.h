@@ -14,8 +14,8 @@
 struct spawner_command {
     char **argv; /* argv[0] is the program; without a slash it is looked for in PATH */
     char **envp;
-    const char *path; /* PATH of envp, for that */
-    const char *directory; /* where it is started */
+    const char *path;       /* PATH of envp, for that */
+    const char *directory;  /* where it is started */
     bool directory_is_said; /* by the INI: it is an error if it cannot be entered */
     int program_fd; /* O_PATH: run this where argv[0] cannot be reached as the pool's user; -1:
                        none */
