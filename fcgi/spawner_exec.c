@@ -7,8 +7,10 @@
 #include <signal.h>
 #include <stdio.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 static const char default_path[] = "/usr/local/bin:/usr/bin:/bin";
@@ -72,6 +74,18 @@ static int choose_directory(const struct conf_pool *pool, struct arena *a,
     if (!pool->directory)
         cmd->directory = n ? arena_dup(a, slice_of(program, n)).p : "/";
     return cmd->directory ? 0 : ENOMEM;
+}
+
+static int own_socket(const struct conf_pool *pool, uint32_t slot, struct arena *a,
+                      struct spawner_command *cmd)
+{
+    const struct slice unix_word = SLICE("unix:");
+
+    if (!pool->self_address || !slice_starts(slice_str(pool->self_address), unix_word))
+        return 0;
+    cmd->own_socket =
+        spawner_slot_text(a, slice_from(slice_str(pool->self_address), unix_word.n), slot).p;
+    return cmd->own_socket ? 0 : ENOMEM;
 }
 
 static bool pool_sets(const struct conf_pool *pool, const char *name)
@@ -146,6 +160,8 @@ int spawner_command_make(const struct spawner_setup *setup, const struct spawner
     if (!err)
         err = choose_directory(pool, a, &cmd);
     if (!err)
+        err = own_socket(pool, slot->slot, a, &cmd);
+    if (!err)
         err = make_envp(pool, slot->slot, mark, a, &cmd);
     if (err)
         return err;
@@ -197,6 +213,25 @@ static int set_descriptors(const struct spawner_command *cmd, int listen_fd, int
     /* All others are close-on-exec from birth; this is for those of a library that forgot. */
     close_range(3, ~0U, CLOSE_RANGE_CLOEXEC);
     return cmd->usage_fd >= 0 && fcntl(cmd->usage_fd, F_SETFD, 0) < 0 ? errno : 0;
+}
+
+/* A socket outlives who bound it, and bind(2) fails where one is; not all programs remove that of
+ * a predecessor who could not do it himself.  As the pool's user, who owns it. */
+static void remove_stale_socket(const char *path)
+{
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    struct stat st;
+
+    if (lstat(path, &st) < 0 || !S_ISSOCK(st.st_mode) ||
+        snprintf(address.sun_path, sizeof(address.sun_path), "%s", path) >=
+            (int)sizeof(address.sun_path))
+        return;
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    if (fd < 0)
+        return;
+    if (connect(fd, (struct sockaddr *)&address, sizeof(address)) < 0 && errno == ECONNREFUSED)
+        unlink(path);
+    close(fd);
 }
 
 static void exec_in_path(const struct spawner_command *cmd)
@@ -255,6 +290,8 @@ static struct spawner_exec_error child_steps(const struct spawner_command *cmd, 
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     if (getppid() != spawner)
         _exit(127);
+    if (cmd->own_socket)
+        remove_stale_socket(cmd->own_socket);
     umask(022);
     /* Where the program's cannot be entered, neither can it be run, and exec says so. */
     if (chdir(cmd->directory) < 0 && (cmd->directory_is_said || chdir("/") < 0))

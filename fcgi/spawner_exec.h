@@ -19,6 +19,7 @@ struct spawner_command {
     bool directory_is_said; /* by the INI: it is an error if it cannot be entered */
     int program_fd; /* O_PATH: run this where argv[0] cannot be reached as the pool's user; -1:
                        none */
+    const char *own_socket; /* the path that it will bind; NULL: none */
     struct identity id;
     const struct rlimit *nofile; /* NULL: inherited */
     int usage_fd;                /* stays open for the runner; -1: none */
@@ -48,7 +49,7 @@ const char *spawner_exec_step_name(int step);
 /*
  * Fork and exec: listen_fd (-1: /dev/null) becomes descriptor 0, out_fd 1 and 2, all others
  * are closed; own session and process group (the pid is the group's number), default signals,
- * umask 022.  Returns the pid, and the end of a pipe that gives a struct spawner_exec_error, or
+ * umask 022; a socket that nobody listens on any more is out of its way.  Returns the pid, and the end of a pipe that gives a struct spawner_exec_error, or
  * end of file once the program runs.  -1 with errno when the fork failed.
  */
 pid_t spawner_exec(const struct spawner_command *cmd, int listen_fd, int out_fd,

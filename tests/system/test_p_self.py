@@ -1,12 +1,13 @@
 """Applications that bind their own socket, and those that have children of their own."""
 import os
 import signal
+import socket
 import subprocess
 
 import pytest
 
 from lib import proc
-from lib.apps import need, write_file
+from lib.apps import app, need, write_file, write_script
 from lib.gateway import is_root
 from lib.ports import free_port
 from lib.worker import worker
@@ -47,6 +48,54 @@ def test_own_socket(place, start, kind):
         os.kill(pid, signal.SIGKILL)
     assert gateway.get("/app/", timeout=20).status in (200, 502)
     proc.wait_until(lambda: gateway.get("/app/", timeout=20).status == 200, 20, "an answer")
+
+
+BINDS = """\
+    #!/usr/bin/python3
+    import os, socket, sys
+    listener = socket.socket(socket.AF_UNIX)
+    listener.bind(sys.argv[1])
+    listener.listen(8)
+    os.dup2(listener.fileno(), 0)
+    os.execv("{hello}", ["{hello}"])
+    """
+
+
+def binding_ini(place, path):
+    """An application that leaves its socket, and fails where it finds one."""
+    program = write_script(place / "binds", BINDS.format(hello=app("hello")))
+    return (f"[site main]\nroot = {place}/public\n[route main /app/]\npool = app\n"
+            f"[pool app]\nspawn = {program} {path}\nlisten = self\nconnect = unix:{path}\n")
+
+
+def test_socket_that_was_left(place, start):
+    """By a process that was killed, and by a gateway before this one."""
+    ini = binding_ini(place, folder(place) / "{slot}.sock")
+    gateway = start(ini)
+    assert gateway.get("/app/x", timeout=20).body == b"Hello, x\n"
+    for pid in gateway.pool_pids("hello"):
+        os.kill(pid, signal.SIGKILL)
+    proc.wait_until(lambda: gateway.get("/app/x", timeout=20).status == 200, 20, "an answer")
+    gateway.stop()
+    assert (place / "own/0.sock").is_socket()
+    assert start(ini).get("/app/x", timeout=20).body == b"Hello, x\n"
+
+
+def test_what_is_no_socket_stays(place, start):
+    """Nor is one removed on which somebody listens."""
+    path = folder(place) / "0.sock"
+    write_file(path, b"mine")
+    gateway = start(binding_ini(place, path))
+    gateway.wait_log("Address already in use")
+    assert path.read_text() == "mine"
+    path.unlink()
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(path))
+        listener.listen(8)
+        os.chmod(path, 0o777)
+        mark = gateway.mark()
+        gateway.wait_log("Address already in use", mark, timeout=20)
+        assert path.is_socket()
 
 
 def test_requests_wait_until_it_listens(place, start):
