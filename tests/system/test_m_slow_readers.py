@@ -3,6 +3,7 @@
 A reader that takes 4 KiB/s would need hours for its 64 MiB; what counts is the plateau, when
 response_spool_limit bytes of each wait and every application is held back.
 """
+import contextlib
 import hashlib
 import io
 import selectors
@@ -10,7 +11,11 @@ import threading
 
 import pytest
 
+from hyperframe.frame import SettingsFrame, WindowUpdateFrame
+
 from lib import proc
+from lib.apps import write_file
+from lib.client import dial, is_h2, scheme
 from lib.h1 import connect, render
 from lib.spooled import spool_files
 from peers.fcgi import OK_HEAD, STDOUT, Backend, answer, end_request, record
@@ -151,3 +156,41 @@ def test_slow_readers(place, start, n, limit):
             proc.wait_until(lambda: not spool_files(gateway), 30, "the spools to be gone")
         watch.check(32 * MIB)
         assert not [e for e in backend.errors if not isinstance(e, OSError)]
+
+
+N_FILES, KIB_EACH = 100, 64
+
+
+def ask_for_file(proto, gateway):
+    """A client with all windows open, which reads nothing."""
+    if not is_h2(proto):
+        client = dial(proto, gateway, rcvbuf=4096)
+        client.request("GET", "/file")
+        return client
+    client = dial(proto, gateway, rcvbuf=4096,
+                  settings={SettingsFrame.INITIAL_WINDOW_SIZE: SIZE})
+    client.send(WindowUpdateFrame(0, window_increment=SIZE))
+    client.request(path="/file", scheme=scheme(proto))
+    return client
+
+
+@pytest.mark.parametrize("proto", ["h1", "h1s", "h2", "h2c"])
+def test_files_wait_on_the_disk(place, start, proto):
+    """What a client does not take of a file waits where it is, not in memory."""
+    write_file(place / "public/file", b"x" * (8 * MIB))
+    gateway = start(f"[site main]\nroot = {place}/public\n", write_timeout="300s")
+    gateway.fetch(proto, "/file", headers=[("Range", "bytes=0-0")])
+    with Watch(gateway) as watch, contextlib.ExitStack() as stack:
+        clients = [stack.enter_context(ask_for_file(proto, gateway)) for _ in range(N_FILES)]
+        selectable = selectors.DefaultSelector()
+        for client in clients:
+            selectable.register(client.sock, selectors.EVENT_READ)
+        proc.wait_until(lambda: len(selectable.select(0)) == N_FILES, 20, "all answers")
+        selectable.close()
+        last = []
+
+        def still():
+            last.append(proc.pss(watch.pid))
+            return len(last) > 10 and len(set(last[-10:])) == 1
+        proc.wait_until(still, 60, "a plateau", every=0.05)
+    watch.check(N_FILES * KIB_EACH * 1024)
