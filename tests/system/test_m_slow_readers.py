@@ -158,7 +158,7 @@ def test_slow_readers(place, start, n, limit):
         assert not [e for e in backend.errors if not isinstance(e, OSError)]
 
 
-N_FILES, KIB_EACH = 100, 64
+N_FILES, KIB_EACH = 100, 96
 
 
 def ask_for_file(proto, gateway):

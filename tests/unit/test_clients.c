@@ -12,20 +12,23 @@
 #include "../../gateway/err.h"
 #include "../../gateway/log.h"
 
+static pthread_mutex_t lines_mu = PTHREAD_MUTEX_INITIALIZER;
 static struct {
     unsigned n;
     char last[512];
-} lines;
+} lines; /* under lines_mu while there are threads */
 
 void log_line(int level, const char *fmt, ...)
 {
     va_list ap;
 
     (void)level;
+    pthread_mutex_lock(&lines_mu);
     va_start(ap, fmt);
     (void)vsnprintf(lines.last, sizeof(lines.last), fmt, ap);
     va_end(ap);
     lines.n++;
+    pthread_mutex_unlock(&lines_mu);
 }
 
 enum { CONNECTIONS = 3, REQUESTS = 2, RESETS = 10 };
