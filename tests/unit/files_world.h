@@ -302,6 +302,15 @@ static inline void run_job(void)
     job->done(NULL, job);
 }
 
+/* One turn of the answer: whatever it waits for comes. */
+static inline void go_on(void)
+{
+    if (the_job)
+        run_job();
+    else
+        client_takes();
+}
+
 static inline void end(void)
 {
     if (stream.handler && stream.handler->closed)

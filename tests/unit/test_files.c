@@ -148,12 +148,8 @@ static void cold_files(void **state)
             fill(table[i]);
             cache = (enum cache)c;
             request("GET");
-            for (unsigned turns = 0; !out.finished && turns < 1000; turns++) {
-                if (the_job)
-                    run_job();
-                else
-                    client_takes();
-            }
+            for (unsigned turns = 0; !out.finished && turns < 1000; turns++)
+                go_on();
             assert_true(out.finished);
             expect_body(0, table[i]);
             end();
@@ -173,12 +169,8 @@ static void passed_files(void **state)
         cache = CACHE_COLD;
         request("GET");
         assert_null(the_job);
-        for (unsigned turns = 0; !out.finished && turns < 1000; turns++) {
-            if (the_job)
-                run_job();
-            else
-                client_takes();
-        }
+        for (unsigned turns = 0; !out.finished && turns < 1000; turns++)
+            go_on();
         assert_true(out.finished);
         expect_body(0, 300000);
         end();
@@ -237,12 +229,8 @@ static void send_fails(void **state)
             stream = (struct stream){.conn = &conn, .req = {.method = SLICE("GET")}};
             arena_init(&stream.arena);
             files_start(&stream, &m);
-            for (unsigned turns = 0; out.n_sends < nth && turns < 100; turns++) {
-                if (the_job)
-                    run_job();
-                else
-                    client_takes();
-            }
+            for (unsigned turns = 0; out.n_sends < nth && turns < 1000; turns++)
+                go_on();
             assert_int_equal(out.n_sends, nth);
             assert_false(out.finished);
             assert_null(stream.handler_state);
@@ -259,12 +247,8 @@ static void file_that_shrinks(void **state)
         cache = (enum cache)c;
         request("GET");
         assert_int_equal(truncate(name, 1000), 0);
-        for (unsigned turns = 0; !out.err && turns < 100; turns++) {
-            if (the_job)
-                run_job();
-            else
-                client_takes();
-        }
+        for (unsigned turns = 0; !out.err && turns < 1000; turns++)
+            go_on();
         assert_int_equal(out.err, GW_EFILE_SHORT);
         assert_false(out.finished);
         end();
