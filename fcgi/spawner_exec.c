@@ -1,5 +1,4 @@
 #include "spawner_exec.h"
-#include "signals.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -7,11 +6,12 @@
 #include <signal.h>
 #include <stdio.h>
 #include <sys/prctl.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
-#include <sys/un.h>
 #include <unistd.h>
+
+#include "../gateway/unixsock.h"
+#include "signals.h"
 
 static const char default_path[] = "/usr/local/bin:/usr/bin:/bin";
 
@@ -215,25 +215,6 @@ static int set_descriptors(const struct spawner_command *cmd, int listen_fd, int
     return cmd->usage_fd >= 0 && fcntl(cmd->usage_fd, F_SETFD, 0) < 0 ? errno : 0;
 }
 
-/* A socket outlives who bound it, and bind(2) fails where one is; not all programs remove that of
- * a predecessor who could not do it himself.  As the pool's user, who owns it. */
-static void remove_stale_socket(const char *path)
-{
-    struct sockaddr_un address = {.sun_family = AF_UNIX};
-    struct stat st;
-
-    if (lstat(path, &st) < 0 || !S_ISSOCK(st.st_mode) ||
-        snprintf(address.sun_path, sizeof(address.sun_path), "%s", path) >=
-            (int)sizeof(address.sun_path))
-        return;
-    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    if (fd < 0)
-        return;
-    if (connect(fd, (struct sockaddr *)&address, sizeof(address)) < 0 && errno == ECONNREFUSED)
-        unlink(path);
-    close(fd);
-}
-
 static void exec_in_path(const struct spawner_command *cmd)
 {
     struct slice rest = slice_str(cmd->path ? cmd->path : default_path);
@@ -290,8 +271,10 @@ static struct spawner_exec_error child_steps(const struct spawner_command *cmd, 
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     if (getppid() != spawner)
         _exit(127);
+    /* A socket outlives who bound it, bind(2) fails where one is, and not all programs remove that
+     * of a predecessor who could not.  As the pool's user, who owns it. */
     if (cmd->own_socket)
-        remove_stale_socket(cmd->own_socket);
+        unixsock_remove_stale(cmd->own_socket);
     umask(022);
     /* Where the program's cannot be entered, neither can it be run, and exec says so. */
     if (chdir(cmd->directory) < 0 && (cmd->directory_is_said || chdir("/") < 0))

@@ -49,8 +49,9 @@ const char *spawner_exec_step_name(int step);
 /*
  * Fork and exec: listen_fd (-1: /dev/null) becomes descriptor 0, out_fd 1 and 2, all others
  * are closed; own session and process group (the pid is the group's number), default signals,
- * umask 022; a socket that nobody listens on any more is out of its way.  Returns the pid, and the end of a pipe that gives a struct spawner_exec_error, or
- * end of file once the program runs.  -1 with errno when the fork failed.
+ * umask 022; an own socket that nobody listens on any more is out of its way.  Returns the pid,
+ * and the end of a pipe that gives a struct spawner_exec_error, or end of file once the program
+ * runs.  -1 with errno when the fork failed.
  */
 pid_t spawner_exec(const struct spawner_command *cmd, int listen_fd, int out_fd,
                    int *ret_error_fd);

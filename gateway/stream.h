@@ -89,9 +89,8 @@ struct stream_out {
     bool want_writable; /* m  the producer stopped at the high mark and waits for
                            handler->writable */
     size_t low;         /* m  the low mark then: half of the high one that was met */
-    struct open_file
-        *file; /* m  whose bytes file_at .. file_at + file_left end the body, and */
-    int64_t file_at, file_left; /* m  are taken by the connection itself */
+    struct open_file *file;     /* m  whose bytes file_at .. file_at + file_left end the */
+    int64_t file_at, file_left; /* m  body, and are taken by the connection itself */
     int64_t file_cold;          /* m  so many from file_at on it could not read and gave back */
     int file_err;               /* m  why it gave up on them */
     size_t high;                /* o  the high mark when body was last handed in */

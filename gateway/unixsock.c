@@ -45,6 +45,14 @@ static int is_stale(const struct sockaddr_un *un)
     return refused;
 }
 
+void unixsock_remove_stale(const char *path)
+{
+    struct sockaddr_un un;
+
+    if (make_address(path, &un) == 0 && is_stale(&un))
+        unlink(path);
+}
+
 static int bind_or_replace(int fd, const struct sockaddr_un *un, mode_t mode)
 {
     if (bind_with_mode(fd, un, mode) == 0)

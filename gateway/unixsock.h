@@ -15,4 +15,7 @@
  * in the way stays: EADDRINUSE.  The descriptor (blocking, close-on-exec), or -1 with errno. */
 int unixsock_listen(const char *path, mode_t mode, uid_t uid, gid_t gid, int backlog);
 
+/* Remove the socket at path if it is such a stale one. */
+void unixsock_remove_stale(const char *path);
+
 #endif

@@ -10,7 +10,6 @@ import selectors
 import threading
 
 import pytest
-
 from hyperframe.frame import SettingsFrame, WindowUpdateFrame
 
 from lib import proc
