@@ -17,17 +17,28 @@ struct authorizer {
 
 /* ---- variables ---- */
 
-/* name=value; what came twice is joined as fields are (RFC 9110 5.3), what an authorizer before
- * this one said is replaced. */
+/* What an authorizer before this one said under that name, in whatever spelling, is replaced. */
+static void forget_earlier(struct authorizer *a, struct route_match *m, struct slice name)
+{
+    size_t kept = 0;
+
+    for (size_t i = 0; i < m->n_vars; i++) {
+        if (i >= a->n_before || !authorizer_var_same(m->vars[i].name, name))
+            m->vars[kept++] = m->vars[i];
+    }
+    a->n_before -= m->n_vars - kept;
+    m->n_vars = kept;
+}
+
+/* name=value; what came twice is joined as fields are (RFC 9110 5.3). */
 static int add_var(struct stream *s, struct route_match *m, size_t n_before, struct slice name,
                    struct slice value)
 {
-    for (size_t i = 0; i < m->n_vars; i++) {
+    for (size_t i = n_before; i < m->n_vars; i++) {
         if (!slice_eq(m->vars[i].name, name))
             continue;
-        if (i >= n_before)
-            value = arena_printf(&s->arena, "%.*s, %.*s", SLICE_FMT(m->vars[i].value),
-                                 SLICE_FMT(value));
+        value = arena_printf(&s->arena, "%.*s, %.*s", SLICE_FMT(m->vars[i].value),
+                             SLICE_FMT(value));
         m->vars[i].value = value;
         return value.p ? 0 : GW_ENO_MEMORY;
     }
@@ -40,32 +51,37 @@ static int add_var(struct stream *s, struct route_match *m, size_t n_before, str
 }
 
 /* Some variables are the stream's, for the log and what comes after. */
-static int set_var(struct stream *s, struct route_match *m, size_t n_before, struct slice name,
-                   struct slice value)
+static int set_var(struct stream *s, struct route_match *m, struct authorizer *a,
+                   struct slice name, struct slice spelled, struct slice value)
 {
+    int rc = 0;
+
     if (!value.p)
         value = slice_of("", 0);
+    forget_earlier(a, m, name);
     if (slice_eq(name, SLICE("REMOTE_USER")))
         s->remote_user = value;
     else if (slice_eq(name, SLICE("AUTH_TYPE")))
         s->auth_type = value;
     else
-        return add_var(s, m, n_before, name, value);
-    return 0;
+        rc = add_var(s, m, a->n_before, name, value);
+    if (rc == 0 && !slice_eq(name, spelled))
+        rc = add_var(s, m, a->n_before, spelled, value);
+    return rc;
 }
 
 static int take_vars(struct forward *f)
 {
-    const struct authorizer *a = f->role_state;
     const struct response_head *h = &f->parser.head;
+    struct authorizer *a = f->role_state;
     struct stream *s = f->s;
-    struct slice name;
+    struct slice name, spelled;
     int rc = 0;
 
     for (size_t i = 0; rc == 0 && i < h->n_fields; i++) {
-        switch (authorizer_var_name(&s->arena, h->fields[i].name, &name)) {
+        switch (authorizer_var_name(&s->arena, h->fields[i].name, &name, &spelled)) {
         case AUTHORIZER_VAR:
-            rc = set_var(s, f->m, a->n_before, name, h->fields[i].value);
+            rc = set_var(s, f->m, a, name, spelled, h->fields[i].value);
             break;
         case AUTHORIZER_VAR_REFUSED:
             conn_log_stream(
@@ -87,11 +103,11 @@ static int take_vars(struct forward *f)
 
 static void drop_vars(struct arena *a, struct response *r, struct response_head *h)
 {
-    struct slice name;
+    struct slice name, spelled;
     size_t n = 0;
 
     for (size_t i = 0; i < h->n_fields; i++) {
-        if (authorizer_var_name(a, h->fields[i].name, &name) == AUTHORIZER_VAR_NONE)
+        if (authorizer_var_name(a, h->fields[i].name, &name, &spelled) == AUTHORIZER_VAR_NONE)
             h->fields[n++] = h->fields[i];
     }
     r->n_fields = h->n_fields = n;

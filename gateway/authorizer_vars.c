@@ -31,16 +31,20 @@ static const struct slice refused[] = {
     NAME("REDIRECT_*"),
     NAME("SSL_*"),
     /* of the process: a CGI program finds request variables in its environment */
+    NAME("ALL_PROXY"),
     NAME("BASH_*"),
     NAME("CDPATH"),
     NAME("ENV"),
+    NAME("FTP_PROXY"),
     NAME("GCONV_PATH"),
     NAME("GLIBC_*"),
+    NAME("HTTPS_PROXY"),
     NAME("IFS"),
     NAME("LD_*"),
     NAME("LOCPATH"),
     NAME("MALLOC_*"),
     NAME("NODE_*"),
+    NAME("NO_PROXY"),
     NAME("PATH"),
     NAME("PERL*"),
     NAME("PHPRC"),
@@ -66,8 +70,19 @@ static bool is_refused(struct slice name)
     return metavars_is_own(name);
 }
 
+bool authorizer_var_same(struct slice a, struct slice b)
+{
+    if (a.n != b.n)
+        return false;
+    for (size_t i = 0; i < a.n; i++) {
+        if (name_byte(a.p[i]) != name_byte(b.p[i]))
+            return false;
+    }
+    return true;
+}
+
 enum authorizer_var authorizer_var_name(struct arena *a, struct slice field,
-                                        struct slice *ret_name)
+                                        struct slice *ret_name, struct slice *ret_spelled)
 {
     if (!is_variable(field))
         return AUTHORIZER_VAR_NONE;
@@ -85,5 +100,6 @@ enum authorizer_var authorizer_var_name(struct arena *a, struct slice field,
     if (is_refused(slice_of(name, field.n)))
         return AUTHORIZER_VAR_REFUSED;
     *ret_name = slice_of(name, field.n);
+    *ret_spelled = field;
     return AUTHORIZER_VAR;
 }

@@ -200,6 +200,7 @@ def test_variables_reach_the_application(gateway, party, proto):
     env = response.env
     assert (env["REMOTE_USER"], env["AUTH_TYPE"]) == ("alice", "Hall")
     assert (env["HALL_NAME"], env["HTTP_X_ROLE"]) == ("Alice W.", "admin")
+    assert env["Hall-Name"] == "Alice W."  # as it was spelled, too
     assert env.get("SCRIPT_FILENAME") != "/etc/passwd"
     assert "LD_PRELOAD" not in env and "PATH" not in env
     assert not [name for name, _ in response.headers if name.startswith("variable")]
