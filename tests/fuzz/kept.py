@@ -11,24 +11,30 @@ ARCHIVE = f"{HERE}/found.tar.xz"
 
 
 def unpack(into):
-    """All of it, as into/TARGET/NAME; nothing to do if that is as new as the archive."""
+    """All of it, as into/TARGET/NAME; nothing to do if that is as new as the archive.  It is there
+    in whole or not at all, also where several do this at once."""
     mark = f"{into}/.unpacked"
     if not os.path.exists(ARCHIVE):
         return
     if os.path.exists(mark) and os.path.getmtime(mark) >= os.path.getmtime(ARCHIVE):
         return
-    shutil.rmtree(into, ignore_errors=True)  # what an older one had
-    os.makedirs(into)
+    part = f"{into}.{os.getpid()}"
+    os.makedirs(part)
     with tarfile.open(ARCHIVE) as archive:
         for member in archive:
             if not member.isfile():
                 continue
             target, name = member.name.split("/")
-            os.makedirs(f"{into}/{target}", exist_ok=True)
-            with open(f"{into}/{target}/{name}", "wb") as out:
+            os.makedirs(f"{part}/{target}", exist_ok=True)
+            with open(f"{part}/{target}/{name}", "wb") as out:
                 out.write(archive.extractfile(member).read())
-    with open(mark, "w"):
+    with open(f"{part}/.unpacked", "w"):
         pass
+    shutil.rmtree(into, ignore_errors=True)  # what an older one had
+    try:
+        os.rename(part, into)
+    except OSError:  # somebody else's is there already
+        shutil.rmtree(part)
 
 
 def pack(folders):
