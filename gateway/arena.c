@@ -2,65 +2,19 @@
 
 #include <stdarg.h>
 #include <stdio.h>
-#include <stdlib.h>
+
+#include "spare.h"
 
 enum {
     ARENA_FIRST = 4096,
     ARENA_NEXT = 8192,
     ARENA_ALIGN = 16,
-#ifdef __SANITIZE_ADDRESS__
-    SPARE_MAX = 0, /* so that a use after the end is seen */
-#else
-    SPARE_MAX = 64, /* first blocks a thread keeps */
-#endif
 };
 
 struct arena_block {
     struct arena_block *next;
-    size_t size; /* of data */
     _Alignas(ARENA_ALIGN) char data[];
 };
-
-/* First blocks of arenas that ended on this thread: a worker makes and ends one for each
- * request. */
-static _Thread_local struct arena_block *spare;
-static _Thread_local unsigned n_spare;
-
-static struct arena_block *block_new(size_t n)
-{
-    struct arena_block *b = spare;
-
-    if (n == ARENA_FIRST && b) {
-        spare = b->next;
-        n_spare--;
-        return b;
-    }
-    b = malloc(sizeof(*b) + n);
-    if (b)
-        b->size = n;
-    return b;
-}
-
-static void block_free(struct arena_block *b)
-{
-    if (b->size != ARENA_FIRST || n_spare == SPARE_MAX) {
-        free(b);
-        return;
-    }
-    b->next = spare;
-    spare = b;
-    n_spare++;
-}
-
-void arena_thread_fini(void)
-{
-    while (spare) {
-        struct arena_block *b = spare;
-        spare = b->next;
-        free(b);
-    }
-    n_spare = 0;
-}
 
 void arena_init(struct arena *a)
 {
@@ -72,7 +26,7 @@ void arena_fini(struct arena *a)
     while (a->blocks) {
         struct arena_block *b = a->blocks;
         a->blocks = b->next;
-        block_free(b);
+        spare_free(b);
     }
     *a = (struct arena){0};
 }
@@ -88,7 +42,7 @@ void *arena_alloc(struct arena *a, size_t n)
         size_t want = a->blocks ? ARENA_NEXT : ARENA_FIRST;
         if (want < n)
             want = n;
-        struct arena_block *b = block_new(want);
+        struct arena_block *b = spare_alloc(sizeof(*b) + want);
         if (!b)
             return NULL;
         b->next = a->blocks;

@@ -21,9 +21,6 @@ struct arena {
 void arena_init(struct arena *a);
 void arena_fini(struct arena *a);
 
-/* A thread that made arenas ends: free the blocks it kept for the next ones. */
-void arena_thread_fini(void);
-
 void *arena_alloc(struct arena *a, size_t n);
 void *arena_zalloc(struct arena *a, size_t n);
 

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "err.h"
+#include "spare.h"
 
 void buf_fini(struct buf *b)
 {
@@ -98,7 +99,7 @@ struct chunk *chunk_new(size_t cap)
 {
     if (cap > UINT32_MAX)
         return NULL;
-    struct chunk *k = malloc(sizeof(*k) + cap);
+    struct chunk *k = spare_alloc(sizeof(*k) + cap);
     if (!k)
         return NULL;
     k->next = NULL;
@@ -107,12 +108,17 @@ struct chunk *chunk_new(size_t cap)
     return k;
 }
 
+void chunk_free(struct chunk *k)
+{
+    spare_free(k);
+}
+
 void chain_fini(struct chain *c)
 {
     while (c->head) {
         struct chunk *k = c->head;
         c->head = k->next;
-        free(k);
+        chunk_free(k);
     }
     *c = (struct chain){0};
 }
@@ -150,7 +156,7 @@ int chain_append(struct chain *c, const void *p, size_t n)
 void chain_append_chunk(struct chain *c, struct chunk *k)
 {
     if (k->off == k->len) {
-        free(k); /* chain_front relies on every chunk having something to read */
+        chunk_free(k); /* chain_front relies on every chunk having something to read */
         return;
     }
     k->next = NULL;
@@ -184,7 +190,7 @@ void chain_drop(struct chain *c, size_t n)
         c->head = k->next;
         if (!c->head)
             c->tail = NULL;
-        free(k);
+        chunk_free(k);
     }
 }
 

@@ -66,6 +66,7 @@ enum { CHUNK_MAX = 64 * 1024 };
 
 /* An empty chunk with room for cap bytes, or NULL. */
 struct chunk *chunk_new(size_t cap);
+void chunk_free(struct chunk *k); /* also NULL */
 
 void chain_fini(struct chain *c); /* also: make it empty */
 

@@ -46,7 +46,7 @@ struct file_read *file_read_new(struct loop *loop, struct writers *writers, stru
 static void read_free(struct file_read *r)
 {
     open_file_unref(r->file);
-    free(r->chunk);
+    chunk_free(r->chunk);
     free(r);
 }
 
@@ -99,7 +99,7 @@ static void read_done(struct loop *l, struct job *job)
         return;
     }
     if (r->stale) {
-        free(r->chunk);
+        chunk_free(r->chunk);
         r->chunk = NULL;
         r->stale = false;
     }
@@ -121,7 +121,7 @@ static void read_cold(struct file_read *r, struct chunk *k)
 static struct chunk *took(struct file_read *r, struct chunk *k, ssize_t n, int *ret_err)
 {
     if (n <= 0) {
-        free(k);
+        chunk_free(k);
         *ret_err = n < 0 ? GW_EFILE : GW_EFILE_SHORT;
         return NULL;
     }
@@ -159,7 +159,7 @@ void file_read_restart(struct file_read *r)
 {
     r->stale = r->reading;
     if (!r->reading) {
-        free(r->chunk);
+        chunk_free(r->chunk);
         r->chunk = NULL;
     }
     r->offset = r->first;

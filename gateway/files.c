@@ -160,7 +160,7 @@ static void file_send(struct stream *s, struct open_file *f, int status,
         want_body && !h->parts ? files_read_small(worker_of(s)->files, f, h->part) : NULL;
 
     if (send_head(s, status, h) < 0) {
-        free(k);
+        chunk_free(k);
     } else if (h->parts) {
         files_parts_send(s, f, h->parts);
         return;

@@ -133,6 +133,6 @@ struct chunk *files_read_small(struct file_cache *files, struct open_file *f, st
         file_cache_keep(files, f, k->data, k->len);
         return k;
     }
-    free(k);
+    chunk_free(k);
     return NULL;
 }

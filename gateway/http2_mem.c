@@ -6,6 +6,7 @@
 #include <sys/mman.h>
 
 #include "err.h"
+#include "spare.h"
 
 enum { PAGE = 4096 };
 
@@ -84,14 +85,14 @@ static void *mem_malloc(size_t n, void *user)
             return m->base + slots[i].at;
         }
     }
-    return malloc(n);
+    return spare_alloc(n);
 }
 
 static void mem_free(void *p, void *user)
 {
     /* A slot is not given out again: it would have to be zeroed, and no session needs it. */
     if (slot_of(user, p) == N_SLOTS)
-        free(p);
+        spare_free(p);
 }
 
 static void *mem_calloc(size_t n, size_t size, void *user)

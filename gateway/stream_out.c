@@ -48,7 +48,7 @@ static int stream_add_locked(struct stream *s, struct chunk *k, const void *p, s
 
     lock_assert_held(&s->conn->mu);
     if (s->out.closed || s->out.no_body || n == 0) {
-        free(k);
+        chunk_free(k);
         return 0;
     }
     if (k)
@@ -139,7 +139,7 @@ static ssize_t stream_put(struct stream *s, struct chunk *k, const void *p, size
 
     loop_assert_owner(s->loop);
     if (s->over || s->finished) {
-        free(k);
+        chunk_free(k);
         return 0;
     }
     s->out.high = high;
@@ -149,7 +149,7 @@ static ssize_t stream_put(struct stream *s, struct chunk *k, const void *p, size
         k->len = k->off + (uint32_t)n;
     if (s->encoder) {
         ssize_t buffered = stream_encode(s, k ? k->data + k->off : p, n);
-        free(k);
+        chunk_free(k);
         return buffered;
     }
     lock_take(&c->mu);
@@ -228,7 +228,7 @@ void stream_slow(struct stream *s, struct chain *ret_back)
         stream_full_locked(s, high);
     }
     lock_drop(&s->conn->mu);
-    free(kept);
+    chunk_free(kept);
     if (out->left >= 0)
         out->left += (int64_t)ret_back->n; /* it will be counted again */
 }

@@ -7,6 +7,7 @@
 
 #include "clients.h"
 #include "file_cache.h"
+#include "spare.h"
 
 enum { ACCESS_FLUSH_MS = 200 };
 
@@ -231,7 +232,7 @@ static void *worker_main(void *arg)
     pthread_setname_np(pthread_self(), "worker");
     loop_run(w->loop);
     log_batch_flush(&w->access);
-    arena_thread_fini();
+    spare_thread_fini();
     return NULL;
 }
 

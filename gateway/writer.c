@@ -19,6 +19,7 @@
 #include <time.h>
 
 #include "conn_send.h"
+#include "spare.h"
 #include "tls.h"
 #include "worker.h"
 
@@ -247,6 +248,7 @@ static void *writer_main(void *arg)
     }
     /* All that it holds goes before it stops counting: whoever waits for that may exit next. */
     tls_thread_fini();
+    spare_thread_fini();
     w->n_threads--;
     PTOK(pthread_cond_destroy(&t->wake));
     send_scratch_fini(&t->scratch);

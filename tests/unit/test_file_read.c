@@ -96,7 +96,7 @@ static int64_t take(struct file_read *r, int64_t at)
             break;
         for (uint32_t i = k->off; i < k->len; i++)
             assert_int_equal(k->data[i], byte_at((size_t)at++));
-        free(k);
+        chunk_free(k);
     }
     return at;
 }
