@@ -1,5 +1,8 @@
 #include "siphash.h"
 
+#include <endian.h>
+#include <string.h>
+
 struct sip {
     uint64_t v0, v1, v2, v3;
 };
@@ -25,7 +28,7 @@ static void sip_rounds(struct sip *s, unsigned n)
     }
 }
 
-/* Little-endian, n of at most 8 bytes. */
+/* Little-endian, n of less than 8 bytes. */
 static uint64_t le_get(const uint8_t *p, size_t n)
 {
     uint64_t v = 0;
@@ -59,8 +62,11 @@ struct siphash_tag siphash(struct siphash_key key, const void *p, size_t n)
     struct siphash_tag tag;
     size_t left = n;
 
-    for (; left >= 8; in += 8, left -= 8)
-        sip_word(&s, le_get(in, 8));
+    for (; left >= 8; in += 8, left -= 8) {
+        uint64_t word;
+        memcpy(&word, in, sizeof(word));
+        sip_word(&s, le64toh(word));
+    }
     sip_word(&s, (uint64_t)n << 56 | le_get(in, left));
     s.v2 ^= 0xee;
     sip_rounds(&s, 4);
