@@ -19,7 +19,12 @@ const uint8_t h2_drain_ping[8] = {'h', '2', 'c', 'g', 'i', ' ', 'o', 'k'};
 struct stream *h2_find_locked(struct http2 *h, int32_t id)
 {
     lock_assert_held(&h->conn->mu);
-    return nghttp2_session_get_stream_user_data(h->session, id);
+    if (h->found && h->found->id == id)
+        return h->found;
+    struct stream *s = nghttp2_session_get_stream_user_data(h->session, id);
+    if (s && !h2_stream_of(s)->closed)
+        h->found = s;
+    return s;
 }
 
 void h2_note_failure(struct http2 *h, int rv)
@@ -36,6 +41,8 @@ void h2_close_locked(struct http2 *h, struct stream *s, int err)
     lock_assert_held(&h->conn->mu);
     hs->closed = true;
     hs->err = err;
+    if (h->found == s)
+        h->found = NULL;
     h2_linger_end_locked(h, s);
     h->n_open--;
     if (s->pushed)

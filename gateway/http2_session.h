@@ -51,6 +51,7 @@ struct http2 {
     uint64_t rtt_ms;          /* o  the round trip; 0: not known */
     struct h2_look *look;     /* o  whose window is looked at again; NULL until one was */
     int32_t last_id;          /* m  the latest stream that was opened */
+    struct stream *found;     /* m  by h2_find_locked() lately: most callbacks come in a row */
     struct h2_foretold *foretold; /* m  PRIORITY_UPDATEs; NULL until the first one */
     bool shutting_down;       /* m  GOAWAY notice went out, the final one waits for the PING */
     uint32_t n_late;          /* m  requests since the notice */
