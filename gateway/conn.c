@@ -377,6 +377,17 @@ static void conn_readable(struct conn *c)
     }
 }
 
+/* What was answered at once, a file or an error, goes out while all that it touched is in the
+ * cache, and not after the input of all others; the memory of its streams is then the next
+ * connection's.  What comes later in this turn, and endings, the end-of-turn task sees to. */
+static void conn_send_answers(struct conn *c)
+{
+    if (c->kill || c->state != CONN_OPEN)
+        return;
+    writer_submit(c);
+    c->proto->events(c);
+}
+
 static void conn_event_fn(struct loop *l, struct loop_source *src, uint32_t events)
 {
     struct conn *c = (struct conn *)(void *)((char *)src - offsetof(struct conn, src));
@@ -392,8 +403,10 @@ static void conn_event_fn(struct loop *l, struct loop_source *src, uint32_t even
         writer_unstall(c);
         conn_dirty(c);
     }
-    if (events & EPOLLIN)
+    if (events & EPOLLIN) {
         conn_readable(c);
+        conn_send_answers(c);
+    }
 }
 
 /* A writer has something to say: streams with events, a stalled socket, a lease that came
