@@ -10,7 +10,7 @@
 #include "err.h"
 
 /* cachestat(2), Linux 6.5: newer than the headers of the systems this is built on. */
-enum { CACHESTAT = 451, PAGE = 4096, READ_AHEAD = 128 * 1024 };
+enum { CACHESTAT = 451, PAGE = 4096, READ_AHEAD = 128 * 1024, WARM_MS = 1000 };
 struct cache_range {
     uint64_t at, n;
 };
@@ -37,7 +37,7 @@ static bool blocks_are_there(const struct file_piece *p)
     return true;
 }
 
-bool file_piece_is_warm(const struct file_piece *p)
+static bool is_warm(const struct file_piece *p)
 {
     struct cache_range range = {(uint64_t)p->at, p->n};
     struct cache_pages pages;
@@ -50,6 +50,40 @@ bool file_piece_is_warm(const struct file_piece *p)
         return false;
     }
     return byte_is_there(p, p->n - 1); /* pages that are being read count as cached, too */
+}
+
+/* The bit of open_file.warm for the whole piece of the file that p is of; 0: that far in it none
+ * is remembered. */
+static uint64_t warm_bit(const struct file_piece *p)
+{
+    int64_t i = p->at / FILE_PIECE;
+
+    return i < 64 ? 1ull << i : 0;
+}
+
+static bool is_whole(const struct file_piece *p)
+{
+    return p->at % FILE_PIECE == 0 &&
+           (p->n >= FILE_PIECE || p->at + (int64_t)p->n >= (int64_t)p->file->st.st_size);
+}
+
+/* A file that many ask for is asked about once a second: a 30th of what it takes to send it. */
+bool file_piece_is_warm(const struct file_piece *p, uint64_t now_ms)
+{
+    struct open_file *f = p->file;
+    uint64_t bit = warm_bit(p);
+
+    if (now_ms - f->warm_since_ms >= WARM_MS) {
+        f->warm_since_ms = now_ms;
+        f->warm = 0;
+    }
+    if (f->warm & bit)
+        return true;
+    if (!is_warm(p))
+        return false;
+    if (is_whole(p))
+        f->warm |= bit;
+    return true;
 }
 
 void file_piece_warm(const struct file_piece *p)

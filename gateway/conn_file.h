@@ -13,7 +13,8 @@
 
 #include "open_file.h"
 
-enum { FILE_PIECE = 1024 * 1024 }; /* the most that is sent at once: others wait meanwhile */
+/* The most that is sent at once: others wait meanwhile.  Pieces end at its multiples. */
+enum { FILE_PIECE = 1024 * 1024 };
 
 /* What has to be sent next. */
 struct file_piece {
@@ -29,9 +30,11 @@ enum piece_sent {
     PIECE_FILE,    /* the file did: GW_EFILE, GW_EFILE_SHORT in *ret_err */
 };
 
-/* Can it be sent without waiting for the disk?  On kernels without cachestat(2), before 6.5, as
- * far as one can tell: a byte of each 128 KiB is asked for, and a smaller hole is waited for. */
-bool file_piece_is_warm(const struct file_piece *p);
+/* Can it be sent without waiting for the disk?  Where cachestat(2) does not tell, before Linux 6.5,
+ * and since early 2025 who neither owns the file nor may write it, as far as one can find out: a
+ * byte of each 128 KiB is asked for, and a smaller hole is waited for.  What was there within the
+ * second is taken to be there still.  Worker only; now_ms is the loop's. */
+bool file_piece_is_warm(const struct file_piece *p, uint64_t now_ms);
 
 /* Read it, so that it is; blocks. */
 void file_piece_warm(const struct file_piece *p);

@@ -164,7 +164,7 @@ static enum sent conn_send_file(struct conn *c, struct send_scratch *x, struct f
     size_t n;
     int err = 0;
 
-    bool cold = !x->may_wait && !c->warmed && !file_piece_is_warm(p);
+    bool cold = !x->may_wait && !c->warmed && !file_piece_is_warm(p, loop_now_ms(c->loop));
     c->warmed = false;
     if (!send_buf(c, &x->wire, cold ? 0 : MSG_MORE, &err)) {
         if (!err && buf_append(&c->out, buf_at(&x->wire), buf_len(&x->wire)) == 0) {

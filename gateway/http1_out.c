@@ -278,10 +278,11 @@ bool http1_out_file(const struct http1_out *o, struct file_piece *ret_piece)
         !o->s->out.file_left)
         return false;
     const struct stream_out *out = &o->s->out;
+    int64_t most = FILE_PIECE - out->file_at % FILE_PIECE;
     *ret_piece = (struct file_piece){
         .file = open_file_ref(out->file),
         .at = out->file_at,
-        .n = out->file_left < FILE_PIECE ? (size_t)out->file_left : FILE_PIECE,
+        .n = (size_t)(out->file_left < most ? out->file_left : most),
     };
     return true;
 }

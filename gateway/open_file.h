@@ -26,6 +26,7 @@ struct open_file {
     char last_modified[HTTPDATE_LEN + 1]; /* I  of st.st_mtim */
     uint8_t *bytes;                       /* o  all of it; NULL: not kept.  See file_cache.h */
     bool in_cache;                        /* o */
+    uint64_t warm, warm_since_ms;         /* o  see file_piece_is_warm() */
 };
 
 /* Takes fd, also on failure: NULL with errno. */

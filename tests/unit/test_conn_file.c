@@ -39,17 +39,23 @@ static struct open_file file = {.fd = -1};
 static char content[SIZE], got[SIZE];
 static int pair[2];
 
-static int make(void **state)
+static int temporary(void)
 {
     char name[] = "/tmp/test_conn_file.XXXXXX";
+    int fd = mkstemp(name);
 
+    assert_true(fd >= 0);
+    unlink(name);
+    return fd;
+}
+
+static int make(void **state)
+{
     (void)state;
     for (size_t i = 0; i < SIZE; i++)
         content[i] = (char)(i * 7 + i / 251);
-    file.fd = mkstemp(name);
-    if (file.fd < 0 || write(file.fd, content, SIZE) != SIZE)
-        return -1;
-    return unlink(name);
+    file.fd = temporary();
+    return write(file.fd, content, SIZE) == SIZE ? 0 : -1;
 }
 
 static int drop(void **state)
@@ -163,9 +169,46 @@ static void test_warm(void **state)
 
     (void)state;
     file_piece_warm(&p);
-    assert_true(file_piece_is_warm(&p));
+    assert_true(file_piece_is_warm(&p, 5000));
     p.n += 4096 * 3; /* beyond the end there is nothing */
-    assert_false(file_piece_is_warm(&p));
+    assert_false(file_piece_is_warm(&p, 5000));
+}
+
+/* What is behind the end is not in the cache, either: so a piece goes. */
+static void test_warm_is_remembered_for_a_second(void **state)
+{
+    enum { LARGE = 3 * FILE_PIECE + 5000, LAST = 64 };
+    struct open_file f = {.fd = temporary(), .st.st_size = LARGE};
+    const struct file_piece second = {&f, FILE_PIECE, FILE_PIECE},
+                            part = {&f, FILE_PIECE + 10, FILE_PIECE - 10},
+                            third = {&f, 2 * FILE_PIECE, FILE_PIECE},
+                            part_of_third = {&f, 2 * FILE_PIECE, FILE_PIECE - 1},
+                            rest = {&f, 3 * FILE_PIECE, 5000},
+                            far = {&f, (int64_t)LAST * FILE_PIECE, FILE_PIECE};
+
+    (void)state;
+    assert_int_equal(ftruncate(f.fd, LARGE), 0);
+    for (int64_t at = 0; at < LARGE; at += 4096) /* pages, not holes */
+        assert_int_equal(pwrite(f.fd, "x", 1, at), 1);
+    assert_true(file_piece_is_warm(&second, 7000));
+    assert_true(file_piece_is_warm(&part_of_third, 7000));
+    assert_true(file_piece_is_warm(&rest, 7400));
+    assert_int_equal(ftruncate(f.fd, 0), 0);
+    assert_true(file_piece_is_warm(&second, 7999));
+    assert_true(file_piece_is_warm(&part, 7999));
+    assert_true(file_piece_is_warm(&rest, 7999));
+    assert_false(file_piece_is_warm(&third, 7999)); /* a part of it was there */
+    assert_false(file_piece_is_warm(&second, 8000));
+    assert_false(file_piece_is_warm(&rest, 8000));
+
+    f.st.st_size = (int64_t)(LAST + 1) * FILE_PIECE;
+    assert_int_equal(ftruncate(f.fd, f.st.st_size), 0);
+    for (int64_t at = far.at; at < f.st.st_size; at += 4096)
+        assert_int_equal(pwrite(f.fd, "x", 1, at), 1);
+    assert_true(file_piece_is_warm(&far, 9000));
+    assert_int_equal(ftruncate(f.fd, 0), 0);
+    assert_false(file_piece_is_warm(&far, 9000)); /* none so far behind is remembered */
+    close(f.fd);
 }
 
 int main(void)
@@ -174,6 +217,7 @@ int main(void)
         cmocka_unit_test(test_all_is_sent),
         cmocka_unit_test(test_what_fails),
         cmocka_unit_test(test_warm),
+        cmocka_unit_test(test_warm_is_remembered_for_a_second),
     };
 
     signal(SIGPIPE, SIG_IGN); /* as the gateway does */
