@@ -14,7 +14,7 @@
 #include "open_file.h"
 
 /* The most that is sent at once: others wait meanwhile.  Pieces end at its multiples. */
-enum { FILE_PIECE = 1024 * 1024 };
+enum { FILE_PIECE = 2 * 1024 * 1024 };
 
 /* What has to be sent next. */
 struct file_piece {
