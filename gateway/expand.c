@@ -86,11 +86,7 @@ VALUE(host)
         return value_server_name(s, rest, scratch);
     if (host.n > SCRATCH) /* no name that DNS knows */
         return host;
-    for (size_t i = 0; i < host.n; i++) {
-        char c = host.p[i];
-        scratch[i] = c >= 'A' && c <= 'Z' ? (char)(c | 0x20) : c;
-    }
-    return slice_of(scratch, host.n);
+    return slice_lower(scratch, host);
 }
 
 VALUE(https)

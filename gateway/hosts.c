@@ -91,12 +91,9 @@ const struct conf_site *hosts_find(const struct hosts *h, struct slice authority
         host.n--;
     if (host.n == 0 || host.n > sizeof(lower))
         return h->default_site;
-    for (size_t i = 0; i < host.n; i++) {
-        char c = host.p[i];
-        lower[i] = c >= 'A' && c <= 'Z' ? (char)(c | 0x20) : c;
-    }
+    host = slice_lower(lower, host);
 
-    const struct host_slot *slot = host_slot(h, slice_of(lower, host.n));
+    const struct host_slot *slot = host_slot(h, host);
     /* From the second label on, each time with the dot before it: the longest wildcard first. A
      * name of the client's that starts with a dot must not pass for a wildcard. */
     if (lower[0] == '.')

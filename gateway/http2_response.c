@@ -57,12 +57,9 @@ static struct slice copy(struct builder *b, struct slice text)
 /* RFC 9113 8.2: names go out in lower case. */
 static struct slice copy_lower(struct builder *b, struct slice text)
 {
-    struct slice to = {b->at, text.n};
+    struct slice to = slice_lower(b->at, text);
 
-    for (size_t i = 0; i < text.n; i++) {
-        char c = text.p[i];
-        *b->at++ = (char)(c >= 'A' && c <= 'Z' ? c | 0x20 : c);
-    }
+    b->at += text.n;
     return to;
 }
 

@@ -77,11 +77,7 @@ static struct slice ext_lower(char *out, struct slice ext)
 {
     if (ext.n > MIME_EXT_MAX)
         return slice_of(out, 0);
-    for (size_t i = 0; i < ext.n; i++) {
-        char c = ext.p[i];
-        out[i] = c >= 'A' && c <= 'Z' ? (char)(c | 0x20) : c;
-    }
-    return slice_of(out, ext.n);
+    return slice_lower(out, ext);
 }
 
 /* False when memory is out.  The first to name an extension has it; what is beyond the table is

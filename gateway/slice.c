@@ -1,17 +1,25 @@
 #include "slice.h"
 
-static inline unsigned char lower(unsigned char c)
+/* Without a branch: heads are full of it. */
+static inline unsigned char byte_lower(unsigned char c)
 {
-    return (c >= 'A' && c <= 'Z') ? (unsigned char)(c | 0x20) : c;
+    return (unsigned char)(c | ((unsigned)((unsigned char)(c - 'A') < 26) << 5));
 }
 
 bool bytes_ieq(const char *a, const char *b, size_t n)
 {
     for (size_t i = 0; i < n; i++) {
-        if (lower((unsigned char)a[i]) != lower((unsigned char)b[i]))
+        if (byte_lower((unsigned char)a[i]) != byte_lower((unsigned char)b[i]))
             return false;
     }
     return true;
+}
+
+struct slice slice_lower(char *dst, struct slice s)
+{
+    for (size_t i = 0; i < s.n; i++)
+        dst[i] = (char)byte_lower((unsigned char)s.p[i]);
+    return slice_of(dst, s.n);
 }
 
 bool slice_ieq_any(struct slice s, const struct slice *list, size_t n)

@@ -67,13 +67,17 @@ static inline struct slice slice_from(struct slice s, size_t k)
     return (struct slice){s.p + k, s.n - k};
 }
 
-/* ASCII case ignored, whatever the locale: of n bytes each, and of two slices.  Most that are
- * compared differ in length already, which costs no call. */
+/* ASCII case ignored, whatever the locale: of n bytes each, and of two slices.  Most that are compared differ in length
+ * or in the first byte already, which costs no call. */
 bool bytes_ieq(const char *a, const char *b, size_t n);
 static inline bool slice_ieq(struct slice a, struct slice b)
 {
-    return a.n == b.n && bytes_ieq(a.p, b.p, a.n);
+    return a.n == b.n &&
+           (a.n == 0 || (((a.p[0] ^ b.p[0]) & ~0x20) == 0 && bytes_ieq(a.p, b.p, a.n)));
 }
+/* s in lower case, written to dst, which has room for it. */
+struct slice slice_lower(char *dst, struct slice s);
+
 /* Is it one of list[0..n)? */
 bool slice_ieq_any(struct slice s, const struct slice *list, size_t n);
 

@@ -93,11 +93,9 @@ SSL_CTX *tls_config_find(const struct tls_config *tc, struct slice host)
 
     if (host.n == 0 || host.n >= sizeof(lower))
         return tc->fallback;
-    for (size_t i = 0; i < host.n; i++)
-        lower[i] = (char)(host.p[i] >= 'A' && host.p[i] <= 'Z' ? host.p[i] | 0x20 : host.p[i]);
+    host = slice_lower(lower, host);
     if (lower[host.n - 1] == '.') /* the root's dot, RFC 1034 3.1 */
         host.n--;
-    host.p = lower;
     if ((ctx = find_name(tc, host)))
         return ctx;
     /* "*.b.c" is looked for by writing the star over what precedes ".b.c" of "a.b.c". */

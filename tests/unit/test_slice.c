@@ -41,6 +41,21 @@ static void equality_is_of_bytes(void **state)
     assert_false(slice_eq(SLICE("a"), SLICE("A")));
 }
 
+static void lower_changes_ascii_letters_only(void **state)
+{
+    char all[256], got[256];
+
+    (void)state;
+    for (int i = 0; i < 256; i++)
+        all[i] = (char)i;
+    struct slice lower = slice_lower(got, slice_of(all, sizeof(all)));
+    assert_ptr_equal(lower.p, got);
+    assert_int_equal(lower.n, sizeof(all));
+    for (int i = 0; i < 256; i++)
+        assert_int_equal((unsigned char)got[i], i >= 'A' && i <= 'Z' ? i + 32 : i);
+    assert_int_equal(slice_lower(got, none).n, 0);
+}
+
 static void ieq_folds_ascii_letters_only(void **state)
 {
     (void)state;
@@ -204,6 +219,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(of_str_and_from),
         cmocka_unit_test(equality_is_of_bytes),
+        cmocka_unit_test(lower_changes_ascii_letters_only),
         cmocka_unit_test(ieq_folds_ascii_letters_only),
         cmocka_unit_test(starts_and_ends),
         cmocka_unit_test(find_finds_the_first),
