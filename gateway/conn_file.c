@@ -10,7 +10,7 @@
 #include "err.h"
 
 /* cachestat(2), Linux 6.5: newer than the headers of the systems this is built on. */
-enum { CACHESTAT = 451, PAGE = 4096, READ_AHEAD = 128 * 1024, WARM_MS = 1000 };
+enum { CACHESTAT = 451, PAGE = 4096, READ_AHEAD = 128 * 1024, WARM_MS = 100 };
 struct cache_range {
     uint64_t at, n;
 };
@@ -67,7 +67,8 @@ static bool is_whole(const struct file_piece *p)
            (p->n >= FILE_PIECE || p->at + (int64_t)p->n >= (int64_t)p->file->st.st_size);
 }
 
-/* A file that many ask for is asked about once a second: a 30th of what it takes to send it. */
+/* A file that many ask for is asked about ten times a second: to ask each time is a 30th of what it
+ * takes to send it. */
 bool file_piece_is_warm(const struct file_piece *p, uint64_t now_ms)
 {
     struct open_file *f = p->file;

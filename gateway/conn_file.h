@@ -4,7 +4,7 @@
  *
  * sendfile waits for the disk, so who must not wait asks first whether all of it is in the page
  * cache (THREADS.md, rule 5).  In between it may be thrown out, which takes a machine that is
- * short of memory and the bad luck of a few microseconds.
+ * short of memory and the bad luck of a tenth of a second.
  *
  * Threads  the lease holder; without the connection's lock
  */
@@ -33,7 +33,7 @@ enum piece_sent {
 /* Can it be sent without waiting for the disk?  Where cachestat(2) does not tell, before Linux 6.5,
  * and since early 2025 who neither owns the file nor may write it, as far as one can find out: a
  * byte of each 128 KiB is asked for, and a smaller hole is waited for.  What was there within the
- * second is taken to be there still.  Worker only; now_ms is the loop's. */
+ * last 100 ms is taken to be there still.  Worker only; now_ms is the loop's. */
 bool file_piece_is_warm(const struct file_piece *p, uint64_t now_ms);
 
 /* Read it, so that it is; blocks. */

@@ -93,10 +93,13 @@ def test_cold_files(place, site, proto, writer):
 def test_half_cold_file(place, site, proto, writer):
     """The page cache has the beginning of it, and is asked for more than that."""
     with Gateway(place, f"[site main]\nroot = {site}\n", writer=writer) as gateway:
+        whole = (site / "large").read_bytes()
         for first in (64 * 1024, 1024 * 1024, 3 * 1024 * 1024):
-            whole = (site / "large").read_bytes()
-            assert make_cold(site / "large", first)
-            assert gateway.fetch(proto, "/large").body == whole
+            file = site / f"{proto}-{writer}-{first}"  # of one that was there just now none asks again
+            file.write_bytes(whole)
+            assert make_cold(file) and file.read_bytes() == whole
+            assert make_cold(file, first)
+            assert gateway.fetch(proto, f"/{file.name}").body == whole
         assert n_cold(gateway) >= least(proto, writer, 3)
 
 
