@@ -14,7 +14,11 @@
 #include "stream.h"
 #include "worker.h"
 
-enum { QUEUE_SLACK = 64 }; /* frames that may wait beside those that limits allow */
+enum {
+    QUEUE_SLACK = 64, /* frames that may wait beside those that limits allow */
+    COLLECTED_HIGH = 4 * 1024 * 1024,
+    COLLECTED_LOW = 1024 * 1024,
+};
 
 static struct http2 *http2_of(const struct conn *c)
 {
@@ -206,6 +210,8 @@ static void stream_events(struct stream *s, unsigned ev)
     struct h2_stream *hs = h2_stream_of(s);
 
     if (ev & STREAM_EV_CLOSED) {
+        if (hs && hs->collected)
+            http2_of(s->conn)->n_collected--;
         /* A request that was reset before anybody saw it costs nothing more: it is not even
          * routed. */
         stream_on_close(s, hs ? hs->err : GW_ENO_MEMORY);
@@ -248,6 +254,38 @@ static void say_said(const struct conn *c, const struct h2_said *said)
              said->why ? said->why : "");
 }
 
+/* A body that is collected has a large window (http2_window.c).  Where the disk does not keep up it is
+ * the socket that makes its client wait, so that the window is not filled with what waits here. */
+static void pace(struct conn *c)
+{
+    struct http2 *h = http2_of(c);
+    size_t waits = 0;
+
+    for (struct stream *s = h->n_collected ? c->streams : NULL; s; s = s->next) {
+        const struct h2_stream *hs = h2_stream_of(s);
+        if (hs && hs->collected && !s->over)
+            waits += s->in.n;
+    }
+    bool full = waits > (h->paused ? COLLECTED_LOW : COLLECTED_HIGH);
+    if (full == h->paused)
+        return;
+    h->paused = full;
+    if (full)
+        conn_pause_read(c);
+    else
+        conn_resume_read(c);
+}
+
+static void http2_widen(struct stream *s, uint64_t to)
+{
+    struct h2_stream *hs = h2_stream_of(s);
+
+    if (!hs->collected)
+        http2_of(s->conn)->n_collected++;
+    hs->collected = true;
+    h2_window_grow(s, to);
+}
+
 static void http2_events(struct conn *c)
 {
     struct http2 *h = http2_of(c);
@@ -257,6 +295,7 @@ static void http2_events(struct conn *c)
 
     while ((s = conn_event_next(c, &ev)))
         stream_events(s, ev);
+    pace(c);
     lock_take(&c->mu);
     bool over = over_locked(h), lingers = h->n_lingering > 0;
     if (over) {
@@ -458,6 +497,8 @@ static void http2_consumed(struct stream *s, size_t n)
         conn_dirty(c);
     if (!failed && !s->in_eof)
         h2_window_consumed(s, n);
+    if (http2_of(c)->paused)
+        pace(c);
 }
 
 static void http2_credit(const struct stream *s, struct credit *ret)
@@ -506,7 +547,7 @@ const struct proto http2_proto = {
     .body_ready = http2_body_ready,
     .reset = http2_reset,
     .consumed = http2_consumed,
-    .widen = h2_window_grow,
+    .widen = http2_widen,
     .credit = http2_credit,
     .calm = http2_calm,
     .push = h2_push,

@@ -46,6 +46,8 @@ struct http2 {
     struct h2_trip trip;      /* m  what a callback ended the input for; what NULL: nothing */
     struct h2_order order;    /* m  who has response bytes to send */
     unsigned n_held;          /* m  streams with held */
+    unsigned n_collected;     /* o  streams with collected */
+    bool paused;              /* o  nothing is read: their bodies wait for the disk */
     uint64_t grown;           /* m  bytes by which windows of open streams were grown */
     uint64_t rtt_asked_ms;    /* o  when a PING for it was sent; 0: none was */
     uint64_t rtt_ms;          /* o  the round trip; 0: not known */
@@ -72,6 +74,7 @@ struct h2_stream {
     uint64_t used;                 /* o  bytes taken since used_since_ms */
     uint64_t used_since_ms;        /* o */
     bool window_short;             /* o  it got less than it had use for, which was counted */
+    bool collected;                /* o  its body goes to a spool, as fast as it comes */
     size_t unconsumed;             /* m  body bytes that nobody took yet */
     int err;                       /* m  why it closed; 0: answered in full */
     int bad;                       /* o  head's error that is answered; 0: route it */

@@ -84,6 +84,16 @@ void conn_dirty(struct conn *c)
     (void)c;
 }
 
+void conn_pause_read(struct conn *c)
+{
+    c->read_paused = true;
+}
+
+void conn_resume_read(struct conn *c)
+{
+    c->read_paused = false;
+}
+
 void conn_end(struct conn *c, int err, bool linger)
 {
     (void)linger;

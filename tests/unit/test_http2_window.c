@@ -393,6 +393,46 @@ static void test_widened(void **state)
     peer_free(p);
 }
 
+/* n bytes come that nobody takes yet. */
+static void wait_here(struct peer *p, const struct stream *s, size_t n)
+{
+    for (size_t left = n; left; left -= left < 16384 ? left : 16384)
+        send_data(p, (uint32_t)s->id, false, left < 16384 ? left : 16384);
+    feed(p, SIZE_MAX);
+    assert_int_equal(p->rc, 0);
+}
+
+/* What is collected waits for a disk: beyond 4 MiB the socket is not read, until it is 1 MiB. */
+static void test_the_socket_waits_for_the_disk(void **state)
+{
+    struct peer *p = peer_begin();
+    struct stream *s = upload(p, 1, NULL), *other = upload(p, 3, NULL);
+
+    (void)state;
+    wait_here(p, other, BASE); /* an application does not read: nobody waits for it */
+    http2_proto.widen(s, UINT64_MAX);
+    wait_here(p, s, 4 * MIB);
+    assert_false(p->c.read_paused);
+    wait_here(p, s, 1);
+    assert_true(p->c.read_paused);
+    mock_consume(s, 3 * MIB);
+    assert_true(p->c.read_paused);
+    mock_consume(s, 1);
+    assert_false(p->c.read_paused);
+    wait_here(p, s, 3 * MIB + 1);
+    assert_true(p->c.read_paused);
+    s->over = true; /* answered without it: the rest is dropped as it comes */
+    http2_proto.events(&p->c);
+    assert_false(p->c.read_paused);
+    s->over = false;
+    http2_proto.events(&p->c);
+    assert_true(p->c.read_paused);
+    send_u32(p, NGHTTP2_RST_STREAM, 1, NGHTTP2_CANCEL);
+    feed(p, SIZE_MAX);
+    assert_false(p->c.read_paused);
+    peer_free(p);
+}
+
 /* Half of what is left, of the budget and of the connection; what is over is given back. */
 static void test_budgets(void **state)
 {
@@ -456,6 +496,7 @@ int main(void)
         cmocka_unit_test_setup(test_no_pong, begin),
         cmocka_unit_test_setup(test_known_length, begin),
         cmocka_unit_test_setup(test_widened, begin),
+        cmocka_unit_test_setup(test_the_socket_waits_for_the_disk, begin),
         cmocka_unit_test_setup(test_budgets, begin),
         cmocka_unit_test_setup(test_window_budget, begin),
     };
