@@ -266,10 +266,9 @@ static void pace(struct conn *c)
         if (hs && hs->collected && !s->over)
             waits += s->in.n;
     }
-    bool full = waits > (h->paused ? COLLECTED_LOW : COLLECTED_HIGH);
-    if (full == h->paused)
+    bool full = waits > (c->read_paused ? COLLECTED_LOW : COLLECTED_HIGH);
+    if (full == c->read_paused)
         return;
-    h->paused = full;
     if (full)
         conn_pause_read(c);
     else
@@ -497,7 +496,7 @@ static void http2_consumed(struct stream *s, size_t n)
         conn_dirty(c);
     if (!failed && !s->in_eof)
         h2_window_consumed(s, n);
-    if (http2_of(c)->paused)
+    if (c->read_paused)
         pace(c);
 }
 

@@ -46,8 +46,7 @@ struct http2 {
     struct h2_trip trip;      /* m  what a callback ended the input for; what NULL: nothing */
     struct h2_order order;    /* m  who has response bytes to send */
     unsigned n_held;          /* m  streams with held */
-    unsigned n_collected;     /* o  streams with collected */
-    bool paused;              /* o  nothing is read: their bodies wait for the disk */
+    unsigned n_collected;     /* o  streams with collected: nothing is read while much waits */
     uint64_t grown;           /* m  bytes by which windows of open streams were grown */
     uint64_t rtt_asked_ms;    /* o  when a PING for it was sent; 0: none was */
     uint64_t rtt_ms;          /* o  the round trip; 0: not known */
