@@ -156,6 +156,7 @@ $(B)/flags: FORCE
 	@mkdir -p $(@D)
 	@echo '$(CC) $(ALL_CFLAGS) $(TEST_CFLAGS) $(ALL_LDFLAGS)' | cmp -s - $@ || \
 		echo '$(CC) $(ALL_CFLAGS) $(TEST_CFLAGS) $(ALL_LDFLAGS)' >$@
+.PHONY: FORCE # without it .SECONDARY takes it for a file that need not be there
 FORCE:
 
 -include $(patsubst %.o,%.d,$(call objects,$(SRC) $(APP_SRC) $(UNIT_SRC) $(FUZZ_SRC) tests/fuzz/replay.c))
