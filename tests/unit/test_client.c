@@ -6,6 +6,9 @@
 #include <setjmp.h>
 #include <cmocka.h>
 
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+
 #include "fcgi_world.h"
 
 static void expect(const struct buf *b, const char *text)
@@ -37,6 +40,49 @@ static void test_get(void **state)
     expect(&c.log, "log");
     assert_int_equal(c.app_status, 7);
     assert_false(is_closed(fd));
+    caller_fini(&c);
+}
+
+/* This process's socket that is connected to addr. */
+static int connected_to(const struct sockaddr_in *addr)
+{
+    for (int fd = 3; fd < 256; fd++) {
+        struct sockaddr_in peer = {0};
+        socklen_t len = sizeof(peer);
+        if (getpeername(fd, (struct sockaddr *)(void *)&peer, &len) == 0 &&
+            peer.sin_family == AF_INET && peer.sin_port == addr->sin_port)
+            return fd;
+    }
+    return -1;
+}
+
+/* Over TCP no piece of a body waits for the acknowledgement of the one before. */
+static void test_tcp_does_not_wait(void **state)
+{
+    struct sockaddr_in at = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t len = sizeof(at);
+    char text[32];
+    int on = 0;
+    socklen_t on_len = sizeof(on);
+    struct caller c = {0};
+
+    (void)state;
+    int listening = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    assert_int_equal(bind(listening, (struct sockaddr *)(void *)&at, len), 0);
+    assert_int_equal(listen(listening, 4), 0);
+    assert_int_equal(getsockname(listening, (struct sockaddr *)(void *)&at, &len), 0);
+    snprintf(text, sizeof(text), "127.0.0.1:%u", ntohs(at.sin_port));
+    world.addresses[0].text = text;
+    open_pool(1);
+    close(world.listen_fd[0]); /* nobody comes there */
+    unlink(world.paths[0] + strlen("unix:"));
+    world.listen_fd[0] = listening;
+    ask(&c);
+    int fd = serve_get();
+    assert_int_equal(getsockopt(connected_to(&at), IPPROTO_TCP, TCP_NODELAY, &on, &on_len), 0);
+    assert_true(on);
+    end(fd, 0, FCGI_REQUEST_COMPLETE);
+    assert_true(comes(&c.ended));
     caller_fini(&c);
 }
 
@@ -352,6 +398,7 @@ int main(void)
 #define T(name) cmocka_unit_test_setup_teardown(name, fcgi_setup, fcgi_teardown)
     const struct CMUnitTest tests[] = {
         T(test_get),
+        T(test_tcp_does_not_wait),
         T(test_keep_conn_flag),
         T(test_split),
         T(test_byte_by_byte),
