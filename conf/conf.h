@@ -152,9 +152,10 @@ struct conf_listen {
     const char **addresses; /* as written: host:port, *:port, [v6]:port, unix:/path */
     unsigned n_addresses;
     bool tls;
-    bool proxy_protocol;         /* each connection begins with a PROXY header */
-    struct access_lists lists;   /* deny, allow */
-    const struct access *access; /* who is not is cut off at once; NULL: everybody may */
+    bool proxy_protocol;            /* each connection begins with a PROXY header */
+    const char *congestion_control; /* auto, system or a name: gateway/congestion.h */
+    struct access_lists lists;      /* deny, allow */
+    const struct access *access;    /* who is not is cut off at once; NULL: everybody may */
 };
 
 enum conf_expires_kind {

@@ -8,6 +8,7 @@
 #include <stddef.h>
 #include <unistd.h>
 
+#include "../gateway/congestion.h"
 #include "pool_check.h"
 
 enum {
@@ -164,8 +165,10 @@ static int open_socket(const struct sockaddr *addr)
     static const int on = 1;
     int fd = socket(addr->sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 
-    if (fd >= 0 && addr->sa_family != AF_UNIX)
+    if (fd >= 0 && addr->sa_family != AF_UNIX) {
         (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+        congestion_spare(fd, addr);
+    }
     return fd;
 }
 

@@ -9,6 +9,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "congestion.h"
 #include "unixsock.h"
 
 enum { BACKLOG = 4096 }; /* cut to net.core.somaxconn by the kernel */
@@ -164,8 +165,15 @@ static int open_section(struct listeners *l, const struct conf_listen *c, FILE *
             return -1;
         }
     }
-    while (first < l->n)
-        l->all[first++].conf = c;
+    for (; first < l->n; first++) {
+        char why[320];
+        l->all[first].conf = c;
+        if (!congestion_listen(l->all[first].fd, c->congestion_control, why, sizeof why)) {
+            fprintf(errors_to, "h2cgi: [listen %s] congestion_control = %s: %s\n", c->name,
+                    c->congestion_control, why);
+            return -1;
+        }
+    }
     return 0;
 }
 

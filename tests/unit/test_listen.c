@@ -1,4 +1,4 @@
-/* gateway/listen.c and unixsock.c: what is bound, what is refused, what is left behind. */
+/* gateway/listen.c, congestion.c and unixsock.c: what is bound, what is refused, what is left behind. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -8,21 +8,25 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "../../gateway/congestion.h"
 #include "../../gateway/listen.h"
 #include "../../gateway/unixsock.h"
 
 static char dir[32], sock[64], unix_address[80];
 static char errors[512];
+static const char *wanted; /* congestion_control */
 
 static int setup(void **state)
 {
     (void)state;
+    wanted = "auto";
     strcpy(dir, "/tmp/test_listen.XXXXXX");
     if (!mkdtemp(dir))
         return -1;
@@ -40,7 +44,8 @@ static int teardown(void **state)
 
 static int open_addresses(const char **addresses, unsigned n, struct listeners *l)
 {
-    struct conf_listen section = {.name = "here", .addresses = addresses, .n_addresses = n};
+    struct conf_listen section = {
+        .name = "here", .addresses = addresses, .n_addresses = n, .congestion_control = wanted};
     struct conf conf = {.listens = &section, .n_listens = 1};
     FILE *f = fmemopen(errors, sizeof errors, "w");
 
@@ -186,6 +191,95 @@ static void path_too_long(void **state)
     assert_int_equal(errno, ENAMETOOLONG);
 }
 
+static const char *congestion_of(int fd)
+{
+    static char name[16];
+    socklen_t len = sizeof name;
+
+    memset(name, 0, sizeof name);
+    assert_int_equal(getsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, name, &len), 0);
+    return name;
+}
+
+static void congestion_by_name(void **state)
+{
+    const char *addresses[] = {"127.0.0.1:0", unix_address};
+    struct listeners l;
+
+    (void)state;
+    wanted = "reno";
+    assert_int_equal(open_addresses(addresses, 2, &l), 0);
+    assert_string_equal(congestion_of(l.all[0].fd), "reno");
+    listeners_close(&l, true);
+    wanted = "no-such";
+    assert_int_equal(open_addresses(addresses, 1, &l), -1);
+    assert_non_null(strstr(errors, "h2cgi: [listen here] congestion_control = no-such: "));
+    assert_non_null(strstr(errors, "reno")); /* what there is */
+}
+
+/* The system's, whatever that is; but on the loopback no bbr. */
+static void congestion_by_address(void **state)
+{
+    static const struct {
+        const char *value, *address;
+        bool inside;
+    } rows[] = {
+        {"auto", "*:0", false},
+        {"auto", "127.0.0.1:0", true},
+        {"auto", "127.1.2.3:0", true},
+        {"system", "127.0.0.1:0", false},
+    };
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    char has[16];
+
+    (void)state;
+    snprintf(has, sizeof has, "%s", congestion_of(fd));
+    close(fd);
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        const char *address = rows[i].address;
+        bool changes = rows[i].inside && strncmp(has, "bbr", 3) == 0;
+        struct listeners l;
+        wanted = rows[i].value;
+        assert_int_equal(open_addresses(&address, 1, &l), 0);
+        assert_string_equal(congestion_of(l.all[0].fd), changes ? "reno" : has);
+        listeners_close(&l, true);
+    }
+}
+
+/* Whatever the system has: a socket with bbr, one with another. */
+static void congestion_is_spared(void **state)
+{
+    static const struct {
+        const char *has, *address, *gets;
+    } rows[] = {
+        {"bbr", "127.0.0.1", "reno"},
+        {"bbr", "127.255.0.9", "reno"},
+        {"bbr", "::1", "reno"},
+        {"bbr", "192.0.2.1", "bbr"},
+        {"bbr", "2001:db8::1", "bbr"},
+        {"bbr", "0.0.0.0", "bbr"},
+        {"bbr", "::", "bbr"},
+        {"reno", "127.0.0.1", "reno"},
+        {"cubic", "127.0.0.1", "cubic"},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct sockaddr_in in = {.sin_family = AF_INET};
+        struct sockaddr_in6 in6 = {.sin6_family = AF_INET6};
+        bool v4 = inet_pton(AF_INET, rows[i].address, &in.sin_addr) == 1;
+        int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+        assert_true(v4 || inet_pton(AF_INET6, rows[i].address, &in6.sin6_addr) == 1);
+        /* there are kernels without some */
+        if (setsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, rows[i].has,
+                       (socklen_t)strlen(rows[i].has)) == 0) {
+            congestion_spare(fd, v4 ? (struct sockaddr *)&in : (struct sockaddr *)&in6);
+            assert_string_equal(congestion_of(fd), rows[i].gets);
+        }
+        close(fd);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -199,6 +293,9 @@ int main(void)
         T(file_in_the_way_stays),
         T(mode_is_exact_and_umask_untouched),
         T(path_too_long),
+        T(congestion_by_name),
+        T(congestion_by_address),
+        T(congestion_is_spared),
 #undef T
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
