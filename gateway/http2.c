@@ -334,6 +334,7 @@ static ssize_t http2_produce(struct conn *c, uint8_t *dst, size_t cap)
     lock_assert_held(&c->mu);
     h->dst = dst;
     h->room = cap;
+    h->ahead.n = 0;
     if (h->rest_len)
         put_rest(h);
     while (h->rest_len == 0 && h->room >= H2_ROOM_MIN) {

@@ -343,7 +343,7 @@ static ssize_t read_body(nghttp2_session *session, int32_t id, uint8_t *buf, siz
     if (!h2_turn_is_locked(h, s))
         return NGHTTP2_ERR_DEFERRED;
     if (is_file) {
-        n = stream_file_read_locked(s, h->dst + H2_FRAME_HEAD, most);
+        n = h2_file_read_locked(h, s, length);
         if (n == 0)
             return nothing_yet(h, s);
         ends = n == (uint64_t)out->file_left && !h2_linger_holds_locked(h, s);
@@ -378,6 +378,7 @@ static int send_data(nghttp2_session *session, nghttp2_frame *frame, const uint8
     h2_order_sent(&h->order, &h2_stream_of(s)->turn, n);
     if (s->out.body.n == 0 && !s->out.file_left && !s->out.eof)
         h2_turn_over_locked(h, s); /* what it has to send next comes later */
+    h->data_id = s->id;
     h->n_taken += n;
     h2_budget_sent(&h->budget, n);
     /* nghttp2_session_mem_send goes from DATA frame to DATA frame without coming back. */

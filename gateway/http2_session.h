@@ -27,6 +27,15 @@ struct h2_said {
     char *why;     /* its words, if any; malloc'ed */
 };
 
+/* What was read of a stream's file for more than the frame that was begun. */
+struct h2_ahead {
+    int32_t id;
+    int64_t at;    /* where in the file the next frame of it begins, */
+    uint8_t *dst;  /* and where that frame */
+    size_t length; /* of a frame's bytes, at most */
+    size_t n;      /* bytes; 0: nothing was */
+};
+
 struct http2 {
     struct conn *conn;        /* I */
     nghttp2_session *session; /* m */
@@ -35,6 +44,8 @@ struct http2 {
     size_t rest_len;          /*    library's, valid until the next nghttp2_session_mem_send */
     uint8_t *dst;             /* m  where produce() is writing */
     size_t room;              /* m  bytes left there */
+    struct h2_ahead ahead;    /* m  file bytes that are there for the frames behind dst */
+    int32_t data_id;          /* m  the stream whose DATA went last */
     struct h2_budget budget;  /* m */
     struct h2_check check;    /* m */
     struct h2_broken broken;  /* m  why the input ends; why NULL: it does not */
@@ -127,6 +138,12 @@ extern const nghttp2_data_provider h2_body; /* of s->out */
 
 /* The opaque data of the PING that follows a GOAWAY notice. */
 extern const uint8_t h2_drain_ping[8];
+
+/* ---- http2_file.c ---- */
+
+/* Of s's file, what follows what was sent, put behind the head of a DATA frame at h->dst that has up
+ * to length bytes, as in stream_file_read_locked(). */
+size_t h2_file_read_locked(struct http2 *h, struct stream *s, size_t length);
 
 /* ---- http2_priority.c ---- */
 

@@ -61,9 +61,15 @@ void open_file_unref(struct open_file *f)
     free(f);
 }
 
+ssize_t open_file_readv_warm(const struct open_file *f, const struct iovec *parts, unsigned n,
+                             int64_t at)
+{
+    return preadv2(f->fd, parts, (int)n, (off_t)at, RWF_NOWAIT);
+}
+
 ssize_t open_file_read_warm(const struct open_file *f, void *dst, size_t n, int64_t at)
 {
-    struct iovec iov = {dst, n};
+    struct iovec part = {dst, n};
 
-    return preadv2(f->fd, &iov, 1, (off_t)at, RWF_NOWAIT);
+    return open_file_readv_warm(f, &part, 1, at);
 }

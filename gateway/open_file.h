@@ -11,6 +11,7 @@
 
 #include <stdatomic.h>
 #include <sys/stat.h>
+#include <sys/uio.h>
 
 #include "httpdate.h"
 #include "slice.h"
@@ -38,5 +39,8 @@ void open_file_unref(struct open_file *f);            /* NULL: nothing */
 /* Read up to n bytes from offset at on, but wait for no disk (RWF_NOWAIT): their number, 0 at the end
  * of the file, or -1 with errno, which is EAGAIN where they are not in the page cache. */
 ssize_t open_file_read_warm(const struct open_file *f, void *dst, size_t n, int64_t at);
+/* The same into n parts, of which only the last one that gets any may get less than it has room for. */
+ssize_t open_file_readv_warm(const struct open_file *f, const struct iovec *parts, unsigned n,
+                             int64_t at);
 
 #endif

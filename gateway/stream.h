@@ -327,6 +327,8 @@ void stream_out_took_locked(struct stream *s, size_t n);
  * page cache has them; they are taken only by stream_file_took_locked().  0: it has not, and the
  * handler will be told. */
 size_t stream_file_read_locked(struct stream *s, uint8_t *dst, size_t n);
+/* The same to n parts, which have room for no more than s->out.file_left. */
+size_t stream_file_readv_locked(struct stream *s, const struct iovec *parts, unsigned n);
 /* n bytes of it were sent, and the rest will not be if err; with the last one the body ends. */
 void stream_file_took_locked(struct stream *s, size_t n, int err);
 

@@ -20,12 +20,18 @@ void stream_file_took_locked(struct stream *s, size_t n, int err)
 
 size_t stream_file_read_locked(struct stream *s, uint8_t *dst, size_t n)
 {
+    uint64_t left = (uint64_t)s->out.file_left;
+    struct iovec part = {dst, n < left ? n : (size_t)left};
+
+    return stream_file_readv_locked(s, &part, 1);
+}
+
+size_t stream_file_readv_locked(struct stream *s, const struct iovec *parts, unsigned n)
+{
     struct stream_out *out = &s->out;
 
     lock_assert_held(&s->conn->mu);
-    if (n > (uint64_t)out->file_left)
-        n = (size_t)out->file_left;
-    ssize_t got = open_file_read_warm(out->file, dst, n, out->file_at);
+    ssize_t got = open_file_readv_warm(out->file, parts, n, out->file_at);
     if (got > 0)
         return (size_t)got;
     /* To wait for a disk is a job's part, and to say what is wrong with the file that of who reads

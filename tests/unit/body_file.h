@@ -15,6 +15,8 @@
 enum { BODY_FILE = 200000 }; /* bytes */
 
 static int64_t body_warm; /* so many of them, from the first one on, are in the page cache */
+static unsigned body_reads;
+static size_t body_bytes; /* that were read */
 
 static inline uint8_t body_byte(size_t i)
 {
@@ -23,17 +25,22 @@ static inline uint8_t body_byte(size_t i)
 
 ssize_t preadv2(int fd, const struct iovec *iov, int n, off_t at, int flags)
 {
-    size_t want = iov->iov_len;
+    ssize_t got = 0;
 
-    assert_int_equal(n, 1);
     assert_int_equal(flags, RWF_NOWAIT);
+    body_reads++;
     if (at >= body_warm) {
         errno = EAGAIN;
         return -1;
     }
-    if ((int64_t)want > body_warm - at)
-        want = (size_t)(body_warm - at);
-    return pread(fd, iov->iov_base, want, at);
+    for (int i = 0; i < n && at + got < body_warm; i++) {
+        size_t want = iov[i].iov_len;
+        if ((int64_t)want > body_warm - at - got)
+            want = (size_t)(body_warm - at - got);
+        got += pread(fd, iov[i].iov_base, want, at + got);
+    }
+    body_bytes += (size_t)got;
+    return got;
 }
 
 static inline struct open_file *body_file(void)

@@ -127,6 +127,81 @@ static void test_files_beside_others(void **state)
     }
 }
 
+static void open_windows(struct peer *p)
+{
+    send_setting(p, NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, 1 << 20);
+    send_u32(p, NGHTTP2_WINDOW_UPDATE, 0, 1 << 20);
+    pump(p);
+    body_warm = BODY_FILE;
+    body_reads = 0;
+    body_bytes = 0;
+}
+
+/* All but the first frame of a file is read a batch at a time, and no byte of it twice. */
+static void test_file_is_read_at_once(void **state)
+{
+    static const struct {
+        size_t cap;
+        unsigned batches;
+    } rows[] = {
+        {64 * 1024, 4}, {60 * 1024, 4}, {40 * 1024, 5}, {16393, 13}, {16393 + 1024, 13}};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        struct peer *p = peer_new();
+        open_windows(p);
+        send_get(p, 1, "/");
+        pump(p);
+        answer_file(p, 1, 0);
+        produce(p, rows[i].cap);
+        expect_file(p, 1, 0, BODY_FILE);
+        assert_true(ends(p));
+        assert_true(body_reads <= rows[i].batches + 1);
+        assert_int_equal(body_bytes, BODY_FILE);
+        peer_free(p);
+    }
+}
+
+/* The page cache has some of the frames that follow. */
+static void test_file_is_cold_within_a_batch(void **state)
+{
+    static const int64_t warms[] = {16385, 32768, 40000, 49152, 65536, 65537, 70000};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(warms) / sizeof(warms[0]); i++) {
+        struct peer *p = peer_new();
+        open_windows(p);
+        body_warm = warms[i];
+        send_get(p, 1, "/");
+        pump(p);
+        struct stream *s = answer_file(p, 1, 0);
+        produce(p, 60 * 1024);
+        expect_file(p, 1, 0, (size_t)warms[i]);
+        assert_int_equal(s->out.file_at, warms[i]);
+        assert_int_equal(s->out.file_cold, BODY_FILE - warms[i]);
+        peer_free(p);
+    }
+}
+
+/* Frames that go by turns are read one by one. */
+static void test_files_by_turns(void **state)
+{
+    struct peer *p = peer_new();
+
+    (void)state;
+    open_windows(p);
+    for (uint32_t id = 1; id <= 3; id += 2)
+        send_head(p, id, true, PAIRS(GET("/"), "priority", "i"));
+    pump(p);
+    answer_file(p, 1, 0);
+    answer_file(p, 3, 0);
+    produce(p, 60 * 1024);
+    expect_file(p, 1, 0, BODY_FILE);
+    expect_file(p, 3, 0, BODY_FILE);
+    assert_true(body_bytes < 3 * BODY_FILE);
+    peer_free(p);
+}
+
 /* It is reset while the rest of its file waits for a window. */
 static void test_file_is_reset(void **state)
 {
@@ -151,6 +226,9 @@ int main(void)
         cmocka_unit_test_setup(test_file, setup),
         cmocka_unit_test_setup(test_file_is_cold, setup),
         cmocka_unit_test_setup(test_files_beside_others, setup),
+        cmocka_unit_test_setup(test_file_is_read_at_once, setup),
+        cmocka_unit_test_setup(test_file_is_cold_within_a_batch, setup),
+        cmocka_unit_test_setup(test_files_by_turns, setup),
         cmocka_unit_test_setup(test_file_is_reset, setup),
     };
 
