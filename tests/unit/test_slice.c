@@ -77,6 +77,34 @@ static void ieq_folds_ascii_letters_only(void **state)
     }
 }
 
+/* One byte that differs, or only its case, at each place of texts of each length. */
+static void ieq_looks_at_every_byte(void **state)
+{
+    char a[40], b[40];
+
+    (void)state;
+    for (size_t n = 1; n <= sizeof(a); n++) {
+        for (size_t i = 0; i < n; i++) {
+            memset(a, 'k', sizeof(a));
+            memset(b, 'K', sizeof(b));
+            assert_true(bytes_ieq(a, b, n));
+            b[i] = (char)('K' ^ 0x80);
+            assert_false(bytes_ieq(a, b, n));
+            b[i] = 'L';
+            assert_false(bytes_ieq(a, b, n));
+            a[i] = 'l';
+            assert_true(bytes_ieq(a, b, n));
+            a[n - 1] = b[n - 1] = '@'; /* beside the letters, with '`' their 32 away */
+            assert_true(bytes_ieq(a, b, n));
+            b[n - 1] = '`';
+            assert_false(bytes_ieq(a, b, n));
+            slice_lower(a, slice_of(b, n));
+            assert_true(i == n - 1 || a[i] == 'l');
+            assert_int_equal(a[n - 1], '`');
+        }
+    }
+}
+
 static void starts_and_ends(void **state)
 {
     (void)state;
@@ -221,6 +249,7 @@ int main(void)
         cmocka_unit_test(equality_is_of_bytes),
         cmocka_unit_test(lower_changes_ascii_letters_only),
         cmocka_unit_test(ieq_folds_ascii_letters_only),
+        cmocka_unit_test(ieq_looks_at_every_byte),
         cmocka_unit_test(starts_and_ends),
         cmocka_unit_test(find_finds_the_first),
         cmocka_unit_test(trim_takes_spaces_and_tabs),
