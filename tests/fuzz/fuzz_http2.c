@@ -72,13 +72,21 @@ static void send_file(struct stream *s)
 ssize_t preadv2(int fd, const struct iovec *iov, int n, off_t at, int flags)
 {
     size_t left = at < FILE_SIZE / 4 ? (size_t)(FILE_SIZE / 4 - at) : FILE_SIZE;
+    ssize_t got = 0, more = 1;
 
-    assert(n == 1 && flags == RWF_NOWAIT);
+    assert(flags == RWF_NOWAIT);
     if (at == FILE_SIZE / 4) {
         errno = EAGAIN;
         return -1;
     }
-    return pread(fd, iov->iov_base, iov->iov_len < left ? iov->iov_len : left, at);
+    for (int i = 0; i < n && left && more; i++) {
+        size_t want = iov[i].iov_len < left ? iov[i].iov_len : left;
+        more = pread(fd, iov[i].iov_base, want, at + got);
+        assert(want && more >= 0);
+        got += more;
+        left -= (size_t)more;
+    }
+    return got;
 }
 
 /* What could not be read so, or the end. */

@@ -285,10 +285,12 @@ def test_applications_see_the_field(gateway, over):
 
 def test_nghttp(gateway, proto):
     """A real client with two requests at once: in turn with i, else one after the other."""
-    for field, changes in (("u=3", 1), ("u=3, i", 6)):
+    # those that go in turn are long and have small windows: the first one cannot have ended when
+    # the second comes
+    for field, window, path, changes in (("u=3", "24", "/half", 1), ("u=3, i", "16", "/big", 6)):
         run = subprocess.run(
-            [need("nghttp"), "-nv", "--no-dep", "-w", "24", "-W", "24", "-H",
-             f"priority: {field}", gateway.url(proto, "/half"), gateway.url(proto, "/half?2")],
+            [need("nghttp"), "-nv", "--no-dep", "-w", window, "-W", "24", "-H",
+             f"priority: {field}", gateway.url(proto, path), gateway.url(proto, f"{path}?2")],
             capture_output=True, text=True, timeout=30)
         ids = re.findall(r"recv DATA frame <length=[1-9]\d*, flags=0x0., stream_id=(\d+)>",
                          run.stdout)
