@@ -50,10 +50,10 @@ void congestion_spare(int fd, const struct sockaddr *addr)
     char name[NAME_BYTES] = "";
     socklen_t len = sizeof(name);
 
+    /* Every kernel has reno, and everybody may choose it. */
     if (is_inside(addr) && getsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, name, &len) == 0 &&
         strncmp(name, "bbr", 3) == 0)
-        set_name(fd,
-                 "reno"); /* every kernel has it, and everybody may; if not, it is as it was */
+        set_name(fd, "reno");
 }
 
 static void spare_bound(int fd)
