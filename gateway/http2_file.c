@@ -29,7 +29,8 @@ static uint64_t may_send(const struct http2 *h, const struct stream *s)
     return n > 0 ? (uint64_t)n : 0;
 }
 
-/* Where the bytes of the frames lie that fit; the first one is begun. */
+/* Where the bytes of the frames lie that fit.  The first one is begun: there is room for it, and the
+ * windows have length at least. */
 static unsigned plan_frames(const struct http2 *h, const struct stream *s, size_t length,
                             struct iovec *parts)
 {
@@ -38,13 +39,13 @@ static unsigned plan_frames(const struct http2 *h, const struct stream *s, size_
     uint8_t *dst = h->dst;
     size_t room = h->room;
 
-    while (n < most && left && room >= H2_ROOM_MIN) {
+    do {
         size_t k = least(least(length, room - H2_FRAME_HEAD), left);
         parts[n++] = (struct iovec){dst + H2_FRAME_HEAD, k};
         dst += H2_FRAME_HEAD + k;
         room -= H2_FRAME_HEAD + k;
         left -= k;
-    }
+    } while (n < most && left && room >= H2_ROOM_MIN);
     return n;
 }
 
@@ -65,7 +66,7 @@ size_t h2_file_read_locked(struct http2 *h, struct stream *s, size_t length)
         unsigned n = plan_frames(h, s, length, parts);
         *a = (struct h2_ahead){
             .id = s->id, .at = s->out.file_at, .dst = h->dst, .length = length};
-        a->n = n ? stream_file_readv_locked(s, parts, n) : 0;
+        a->n = stream_file_readv_locked(s, parts, n);
     }
     size_t n = least(least(length, h->room - H2_FRAME_HEAD), a->n);
     a->at += (int64_t)n;
