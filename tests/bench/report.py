@@ -111,7 +111,11 @@ def render(heads, rows):
 def machine():
     with open("/proc/cpuinfo") as f:
         model = next((line.split(":")[1].strip() for line in f if "model name" in line), "?")
-    return f"{len(os.sched_getaffinity(0))} x {model}, Linux {os.uname().release}"
+    # bbr's timers are most of what a large file costs over the loopback: who listens with what?
+    with open("/proc/sys/net/ipv4/tcp_congestion_control") as f:
+        congestion = f.read().strip()
+    return (f"{len(os.sched_getaffinity(0))} x {model}, Linux {os.uname().release}, "
+            f"congestion control {congestion}")
 
 
 def document(results, command, rounds):
